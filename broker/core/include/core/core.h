@@ -1,0 +1,117 @@
+/* The broker's core: sessions, services, pending calls. A pure state machine: (state, input, now) → outputs through
+ * sut_core_ops. No sockets, no clock, no threads; deterministic, so that the simulator drives it from a seed. The
+ * daemon (broker/app) feeds it what its sockets say and writes out what it emits.
+ *
+ * Rules it keeps (DESIGN section 5; the simulator checks them):
+ * - each accepted call gets exactly one reply or error, by its deadline plus one tick;
+ * - credits are neither lost nor made; an instance never has more calls outstanding than it granted;
+ * - `unavailable` is answered only for calls that were certainly never given to an instance;
+ * - no queue passes its bound, and memory returns to its start when all peers have gone. */
+#ifndef SUT_CORE_CORE_H
+#define SUT_CORE_CORE_H
+
+#include "core/acl.h"
+#include "wire/envelope.h"
+
+typedef struct sut_core sut_core;
+
+typedef struct sut_core_limits {
+    uint32_t max_sessions;           /* 1024 */
+    uint32_t max_services;           /* 256 */
+    uint32_t queue_calls;            /* a service: queued calls, 10,000 */
+    uint64_t queue_bytes;            /* a service: bytes of queued calls, 64 MiB */
+    uint32_t pending_calls_per_peer; /* calls in flight or queued of one caller, 65,536 */
+    uint64_t pending_bytes;          /* all copies that the core holds, 256 MiB */
+    uint32_t max_ttl_ms;             /* longest deadline that a caller may ask for, 60,000 */
+    uint32_t default_ttl_ms;         /* when a call names none and its method is unknown, 3,000 */
+    uint32_t max_credits;            /* an instance's grant is cut to this, 4,096 */
+    uint32_t ping_after_ms;          /* 500 of silence, then ping */
+    uint32_t pings_missed;           /* 3 unanswered: dead */
+    uint32_t drain_ms;               /* 2,000: what may finish after sut_core_drain */
+} sut_core_limits;
+#define SUT_CORE_LIMITS_DEFAULT                                                                                        \
+    ((sut_core_limits){1024, 256, 10000, 64u << 20, 65536, 256u << 20, 60000, 3000, 4096, 500, 3, 2000})
+
+/* What the method table says of a subject; the daemon implements it over the schema tables. Unknown methods get safe
+ * defaults (not idempotent, default_ttl_ms). */
+typedef struct sut_core_method {
+    bool known, idempotent;
+    uint32_t timeout_ms;
+} sut_core_method;
+
+typedef enum sut_drop_reason {
+    SUT_DROP_BAD_ENVELOPE,
+    SUT_DROP_VERSION,
+    SUT_DROP_SILENT,
+    SUT_DROP_REVOKED,
+    SUT_DROP_REPLACED,
+    SUT_DROP_LIMIT,
+    SUT_DROP_BYE
+} sut_drop_reason;
+const char *sut_drop_reason_name(sut_drop_reason r);
+
+/* Outputs. Called from within the inputs below; they must not call back into the core. `env` is borrowed. */
+typedef struct sut_core_ops {
+    /* Queue this envelope for the session's peer. The daemon bounds the queue; a peer over it is closed afterwards. */
+    void (*emit)(void *app, uint64_t session, const sut_envelope *env);
+    /* Close the peer's connection; the session is already gone from the core when this is called. */
+    void (*drop)(void *app, uint64_t session, sut_drop_reason reason);
+    /* Look a subject up in the method table. */
+    void (*method)(void *app, sut_str subject, sut_core_method *out);
+    /* A call to `broker.*`: the daemon answers it by sut_core_control_reply now or later. */
+    void (*control)(void *app, uint64_t call, uint64_t session, const sut_envelope *env);
+    /* Something refused, for log and count: what ("call", "serve", "principal", "hello" …) and which subject. */
+    void (*refused)(void *app, uint64_t session, const char *what, sut_str subject, int err);
+    /* A call ended: how long it took in all, and the err it was answered with (0: reply). For histograms. */
+    void (*finished)(void *app, sut_str subject, uint64_t took_ns, int err);
+} sut_core_ops;
+
+SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *limits, const sut_core_ops *ops,
+                                       void *app);
+sut_core *sut_core_free(sut_core *c);
+void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP; holds for what comes after */
+
+/* A connection was authenticated by the transport as `name`. Must say hello before anything else. Its ACL entry is
+ * looked up by name at each envelope (so that a reload holds at once). Returns the session id, 0 if max_sessions are
+ * open. */
+uint64_t sut_core_open(sut_core *c, uint64_t now_ns, sut_str name);
+/* The transport lost it (disconnect, EHOSTUNREACH, queue over its bound). Its calls are cancelled; calls given to it
+ * fail over or end as outcome_unknown. No `drop` is emitted. Unknown ids are ignored. */
+void sut_core_close(sut_core *c, uint64_t now_ns, uint64_t session);
+/* One decoded envelope from the session. Unknown sessions are ignored. */
+void sut_core_input(sut_core *c, uint64_t now_ns, uint64_t session, const sut_envelope *env);
+/* Bytes of the session that are no envelope: answers an error where it can, and drops. */
+void sut_core_garbage(sut_core *c, uint64_t now_ns, uint64_t session, sut_envelope_fault fault);
+/* Swaps the access list (borrowed; outlives the core or the next swap) and drops sessions whose name is gone or
+ * revoked. */
+void sut_core_set_acl(sut_core *c, uint64_t now_ns, const sut_acl *acl);
+/* Answers a control call: body of the reply, or err != 0 with a message in the body. */
+void sut_core_control_reply(sut_core *c, uint64_t now_ns, uint64_t call, int err, sut_str body_or_message);
+
+uint64_t sut_core_next_ns(const sut_core *c); /* when tick wants to run next; SUT_NEVER if idle */
+void sut_core_tick(sut_core *c, uint64_t now_ns);
+/* Says bye to all, refuses new calls as unavailable, ends when all in flight is done or drain_ms passed. */
+void sut_core_drain(sut_core *c, uint64_t now_ns);
+bool sut_core_drained(const sut_core *c);
+
+/* Read-only views for broker.status, in stable order. */
+typedef struct sut_core_session_view {
+    uint64_t id;
+    sut_str name, instance;
+    sut_role role;
+    bool ready, draining;
+    uint32_t calls_pending; /* as a caller */
+    uint32_t calls_in_hand; /* as an instance */
+    uint64_t opened_ns, last_heard_ns;
+} sut_core_session_view;
+typedef struct sut_core_service_view {
+    sut_str name;
+    uint32_t instances, credits_free, in_flight, queued;
+    uint64_t queued_bytes, calls_total, errors_total, overloaded_total, failovers_total, expired_total;
+} sut_core_service_view;
+void sut_core_each_session(const sut_core *c, void (*fn)(const sut_core_session_view *v, void *arg), void *arg);
+void sut_core_each_service(const sut_core *c, void (*fn)(const sut_core_service_view *v, void *arg), void *arg);
+uint64_t sut_core_bytes_held(const sut_core *c);
+uint32_t sut_core_pending(const sut_core *c);
+
+#endif
