@@ -33,6 +33,6 @@ install_packages() {
 build_preset() {
     local preset=$1
     shift
-    cd "$SUT_ROOT"
+    cd "$SUT_ROOT" || return
     cmake --preset "$preset" "$@" && cmake --build --preset "$preset" -j2
 }

@@ -47,6 +47,8 @@ define_services() {
     service postgres '' "$(printf '%q -q -h %q' "$PG_BIN/pg_isready" "$PG_SOCKET")" \
         "${PG_AS[@]}" "$PG_BIN/postgres" -D "$PG_DATA"
     service_env redis REDISCLI_AUTH="$(secret redis)"
+    # Debian's redis-tools holds the server: one program that looks at the name it was called by.
+    # shellcheck disable=SC2016
     service redis '' "$(printf 'redis-cli -s %q ping | grep -q PONG' "$REDIS_SOCKET")" \
         bash -c 'exec -a redis-server redis-check-rdb "$1"' redis "$SUT_RUN_DIR/redis.conf"
 
