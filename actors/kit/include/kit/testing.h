@@ -1,0 +1,35 @@
+/* For tests: an actor without a bus. Its stores are real; its methods are called in-process through the same dispatch
+ * (decode, validate, level, self, FRIEND, encode) as calls from the broker.
+ *
+ *     static sut_status body(sut_request *rq, void *arg)
+ *     {
+ *         note_get_in in = {.note_id = 5};
+ *         note_get_out out;
+ *         sut_principal alice = {.user_id = 1, .level = 1};
+ *         cr_assert_eq(sut_test_call(rq, &note_get_method, &alice, &in, &out, NULL), 0);
+ *         return 0;
+ *     }
+ *     Test(note, get, .timeout = 30) { cr_assert_eq(sut_test_actor(&s_options, body, NULL), 0); } */
+#ifndef SUT_KIT_TESTING_H
+#define SUT_KIT_TESTING_H
+
+#include "kit/call.h"
+
+/* Loads settings from the environment, starts stores, migrates, runs on_start, then `body` in a fiber (deadline 60 s),
+ * then stops everything. Returns body's status, or -EINVAL if the actor could not start. */
+SUT_MUST_CHECK sut_status sut_test_actor(const sut_actor_options *opt, sut_request_fn body, void *arg);
+
+/* Calls a method of this actor as the broker would. `principal` NULL: none. Returns 0 and fills *out (rq's arena), or
+ * the error's number in the method's own terms; `error` (may be NULL) gets the error body. */
+SUT_MUST_CHECK sut_status sut_test_call(sut_request *rq, const sut_method *m, const sut_principal *principal,
+                                        const void *in, void *out, sut_error_body *error);
+
+/* Answers sut_kit_call of methods that this actor does not serve (other actors'). Returns as a handler does; without
+ * one such calls are SUT_ERR_UNAVAILABLE. Called on the calling fiber; NULL to remove. */
+typedef sut_status (*sut_test_remote_fn)(sut_request *rq, const sut_method *m, const void *in, void *out, void *arg);
+void sut_test_on_remote(sut_test_remote_fn fn, void *arg);
+
+/* Runs one of the actor's periodic functions now, and returns its status. */
+SUT_MUST_CHECK sut_status sut_test_periodic(sut_request *rq, const char *name);
+
+#endif
