@@ -1,5 +1,5 @@
 # Shared by all scripts: where things are, how progress and errors are shown. Sourced, never run.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
 set -euo pipefail
 
 SUT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)

@@ -1,5 +1,5 @@
 # Debian packages, by what needs them, and how they are installed. Sourced after common.sh.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
 
 PACKAGES_BUILD=(gcc clang cmake ninja-build pkg-config libzmq3-dev libczmq-dev libmsgpack-dev libjansson-dev
     libpcre2-dev libyaml-dev libhiredis-dev libpq-dev libcivetweb-dev libjwt-dev libssl-dev libcrypt-dev
