@@ -4,6 +4,7 @@
  * One peer a line, `#` comments, blanks between words; a missing word means nothing is allowed:
  *   NAME role=edge|actor|tool|operator call=PATTERNS serve=PATTERNS publish=PATTERNS subscribe=PATTERNS tap=PATTERNS
  *   [key=CURVE-PUBLIC-Z85] [revoked]
+ * NAME: 1 to 64 letters, digits, '.', '_', '-'. role= is required, a name and a key appear once in the file.
  * PATTERNS: comma-separated subjects as sut_subject_match has them, or `-`. */
 #ifndef SUT_CORE_ACL_H
 #define SUT_CORE_ACL_H
@@ -23,7 +24,7 @@ typedef enum sut_right {
 typedef struct sut_acl sut_acl;
 typedef struct sut_acl_entry sut_acl_entry;
 
-/* Parses a whole file. On error returns -EINVAL and writes `LINE: what is wrong, what would be right` into `error`. */
+/* Parses a whole file. On error returns -EINVAL and writes `LINE: what is wrong; what would be right` into `error`. */
 SUT_MUST_CHECK sut_status sut_acl_parse(sut_acl **out, sut_str text, char *error, size_t error_size);
 sut_acl *sut_acl_free(sut_acl *acl);
 /* NULL if the name is unknown or revoked. Entries die with their sut_acl. */
@@ -32,6 +33,9 @@ const sut_acl_entry *sut_acl_find_key(const sut_acl *acl, sut_str z85_public_key
 sut_role sut_acl_role(const sut_acl_entry *e);
 sut_str sut_acl_name(const sut_acl_entry *e);
 bool sut_acl_allows(const sut_acl_entry *e, sut_right right, sut_str subject);
+/* May this peer serve a whole service (`user`)? Its serve patterns must match the service's name or all of its methods
+ * (`user`, `user.*`, `user.>`); the right to one method is not enough. */
+bool sut_acl_may_serve(const sut_acl_entry *e, sut_str service);
 /* May this peer set a principal on a call? Edge and actor: yes; tool and operator: no. */
 bool sut_acl_may_set_principal(const sut_acl_entry *e);
 const char *sut_role_name(sut_role r);

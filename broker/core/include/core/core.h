@@ -28,9 +28,10 @@ typedef struct sut_core_limits {
     uint32_t ping_after_ms;          /* 500 of silence, then ping */
     uint32_t pings_missed;           /* 3 unanswered: dead */
     uint32_t drain_ms;               /* 2,000: what may finish after sut_core_drain */
+    uint32_t hold_ms;                /* 5,000: how long calls wait for a service whose last instance has gone */
 } sut_core_limits;
 #define SUT_CORE_LIMITS_DEFAULT                                                                                        \
-    ((sut_core_limits){1024, 256, 10000, 64u << 20, 65536, 256u << 20, 60000, 3000, 4096, 500, 3, 2000})
+    ((sut_core_limits){1024, 256, 10000, 64u << 20, 65536, 256u << 20, 60000, 3000, 4096, 500, 3, 2000, 5000})
 
 /* What the method table says of a subject; the daemon implements it over the schema tables. Unknown methods get safe
  * defaults (not idempotent, default_ttl_ms). */
@@ -50,7 +51,8 @@ typedef enum sut_drop_reason {
 } sut_drop_reason;
 const char *sut_drop_reason_name(sut_drop_reason r);
 
-/* Outputs. Called from within the inputs below; they must not call back into the core. `env` is borrowed. */
+/* Outputs. Called from within the inputs below; they must not call back into the core (but `control` may call
+ * sut_core_control_reply). `env` is borrowed. */
 typedef struct sut_core_ops {
     /* Queue this envelope for the session's peer. The daemon bounds the queue; a peer over it is closed afterwards. */
     void (*emit)(void *app, uint64_t session, const sut_envelope *env);
@@ -62,13 +64,16 @@ typedef struct sut_core_ops {
     void (*control)(void *app, uint64_t call, uint64_t session, const sut_envelope *env);
     /* Something refused, for log and count: what ("call", "serve", "principal", "hello" …) and which subject. */
     void (*refused)(void *app, uint64_t session, const char *what, sut_str subject, int err);
-    /* A call ended: how long it took in all, and the err it was answered with (0: reply). For histograms. */
+    /* An accepted call ended: how long it took in all, and the err it was answered with (0: reply;
+     * SUT_ERR_DOMAIN_FIRST: an error that its instance answered, whose code the core does not read). For histograms. */
     void (*finished)(void *app, sut_str subject, uint64_t took_ns, int err);
 } sut_core_ops;
 
 SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *limits, const sut_core_ops *ops,
                                        void *app);
 sut_core *sut_core_free(sut_core *c);
+/* The name that welcome tells peers; at most 63 bytes, cut never: -EMSGSIZE. "sut-broker" unless set. */
+SUT_MUST_CHECK sut_status sut_core_set_broker_name(sut_core *c, sut_str name);
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP; holds for what comes after */
 
 /* A connection was authenticated by the transport as `name`. Must say hello before anything else. Its ACL entry is
@@ -106,12 +111,25 @@ typedef struct sut_core_session_view {
 } sut_core_session_view;
 typedef struct sut_core_service_view {
     sut_str name;
-    uint32_t instances, credits_free, in_flight, queued;
+    uint32_t instances, credits_free; /* of instances that take new calls */
+    uint32_t in_flight;               /* given to instances and not answered by them */
+    uint32_t queued;
     uint64_t queued_bytes, calls_total, errors_total, overloaded_total, failovers_total, expired_total;
 } sut_core_service_view;
 void sut_core_each_session(const sut_core *c, void (*fn)(const sut_core_session_view *v, void *arg), void *arg);
 void sut_core_each_service(const sut_core *c, void (*fn)(const sut_core_service_view *v, void *arg), void *arg);
-uint64_t sut_core_bytes_held(const sut_core *c);
-uint32_t sut_core_pending(const sut_core *c);
+uint64_t sut_core_bytes_held(const sut_core *c); /* call objects and copies of envelopes; 0 when nothing is pending */
+uint32_t sut_core_pending(const sut_core *c);    /* calls whose caller waits for an answer */
+
+typedef struct sut_core_counts {
+    uint32_t sessions, services,
+        calls; /* objects alive; calls includes those answered but still in an instance's hand */
+    uint64_t bytes_held, pending_bytes_max;
+    uint64_t calls_total, errors_total, refused_total, drops_total;
+    uint64_t stray_replies_total;  /* replies for calls that the instance does not have in hand: ignored */
+    uint64_t wrong_attempts_total; /* replies for another attempt: only the credit was taken back */
+    uint64_t credits_cut_total;    /* grants cut to max_credits */
+} sut_core_counts;
+void sut_core_get_counts(const sut_core *c, sut_core_counts *out);
 
 #endif
