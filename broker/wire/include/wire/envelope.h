@@ -95,21 +95,27 @@ typedef enum sut_envelope_fault {
     SUT_ENV_SUBJECT,
     SUT_ENV_TRACEPARENT
 } sut_envelope_fault;
-const char *sut_envelope_fault_text(sut_envelope_fault f);
+const char *sut_envelope_fault_text(sut_envelope_fault f); /* "has an unknown kind": a sentence without its subject */
+
+/* Tokens of [a-z0-9_] parted by single dots, 1 to SUT_SUBJECT_MAX bytes. */
+bool sut_subject_valid(sut_str subject);
 
 /* Decodes the envelope at the start of `bytes`; `*used` is its length, so that the caller goes on behind it. Never
- * allocates, never reads past len. Checks positions, types, limits and the options map; the body is only measured. */
+ * allocates, never reads past len. Checks positions, types, limits and the options map; the body is only measured.
+ * After a fault nothing of `out` may be used. */
 SUT_MUST_CHECK sut_envelope_fault sut_envelope_decode(const uint8_t *bytes, size_t len, sut_envelope *out,
                                                       size_t *used);
-/* Appends the encoding. Absent strings become nil, zero options are left out. -EMSGSIZE past the buffer's limit. */
+/* Appends the encoding. Absent strings become nil, zero and empty options are left out. -EMSGSIZE past the buffer's
+ * limit or SUT_ENVELOPE_MAX; -EINVAL for what sut_envelope_decode would refuse. On failure `out` is as it was. */
 SUT_MUST_CHECK sut_status sut_envelope_encode(sut_buf *out, const sut_envelope *env);
 /* Upper bound of the encoded size, for deciding where a coalesced frame ends. */
 size_t sut_envelope_size_bound(const sut_envelope *env);
 
 /* Scans a body before any library parses it: exactly one msgpack map with string keys at the top, depth at most
  * SUT_MSGPACK_DEPTH_MAX, counts bounded by the bytes left, no duplicate keys in any map, valid UTF-8 strings, no ext
- * types, no tail. An empty body counts as an empty map. Linear but for maps (sorted check), no allocation past 4 KiB of
- * stack for maps of up to 256 keys; larger maps are refused as SUT_ENV_RANGE. */
+ * types, no tail. An empty body counts as an empty map. Linear but for maps (sorted check), no allocation, 4 KiB of
+ * stack: so a map of more than 256 keys, or more than 512 keys in maps inside each other, is refused as SUT_ENV_RANGE.
+ */
 SUT_MUST_CHECK sut_envelope_fault sut_body_scan(sut_str body);
 
 /* Body of an error envelope: {code, message, retry_after_ms?, errors?: [{pointer, code, message}]}. */
