@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "wire/envelope.h"
+#include "wire/msgpack.h"
 
 #include <endian.h>
 
@@ -228,16 +229,5 @@ static inline uint8_t *sut_mp_put_map_head(uint8_t *p, size_t count)
     }
     return count <= UINT16_MAX ? sut_mp_put16(p, 0xde, (uint16_t)count) : sut_mp_put32(p, 0xdf, (uint32_t)count);
 }
-
-/* Appenders to a buffer: 0, -ENOMEM, -EMSGSIZE past its limit (then nothing was written) or past 4 GiB. */
-SUT_MUST_CHECK sut_status sut_mp_add_nil(sut_buf *b);
-SUT_MUST_CHECK sut_status sut_mp_add_bool(sut_buf *b, bool v);
-SUT_MUST_CHECK sut_status sut_mp_add_int(sut_buf *b, int64_t v);
-SUT_MUST_CHECK sut_status sut_mp_add_uint(sut_buf *b, uint64_t v);
-SUT_MUST_CHECK sut_status sut_mp_add_f64(sut_buf *b, double v);
-SUT_MUST_CHECK sut_status sut_mp_add_str(sut_buf *b, sut_str s);
-SUT_MUST_CHECK sut_status sut_mp_add_bin(sut_buf *b, sut_str s);
-SUT_MUST_CHECK sut_status sut_mp_add_array(sut_buf *b, size_t count);
-SUT_MUST_CHECK sut_status sut_mp_add_map(sut_buf *b, size_t pairs);
 
 #endif
