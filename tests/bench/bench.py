@@ -1,0 +1,276 @@
+"""Runs the rows of docs/performance.md, each side by side with its peer in this run, and says which bars hold.
+
+Absolute figures are this machine's, today's; only the ratios mean something elsewhere."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import stack
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BIN = os.path.join(stack.ROOT, "build", "release", "bin")
+ROWS = []
+
+
+class Missing(Exception):
+    """A peer that is not on this machine: the row is reported without a ratio."""
+
+
+def row(name, ours, unit, peer=None, peer_value=None, bar=None, aim=None, at_most=False, note=""):
+    ratio = ours / peer_value if peer_value else ours if bar and not peer else None
+    ok = None if bar is None or ratio is None else (ratio <= bar if at_most else ratio >= bar)
+    ROWS.append(dict(name=name, ours=round(ours, 3), unit=unit, peer=peer, peer_value=peer_value and round(peer_value, 3),
+                     ratio=ratio and round(ratio, 3), bar=bar, aim=aim, at_most=at_most, ok=ok, note=note))
+    sign = "≤" if at_most else "≥"
+    verdict = {True: "ok", False: "MISSED", None: "not measured"}[ok]
+    against = f"{peer} {peer_value:,.1f}" if peer_value else (peer or "")
+    print(f"{name:<44} {ours:>12,.1f} {unit:<7} {against:<34} "
+          f"{f'{ratio:.2f}' if ratio else '-':>8}  {f'{sign} {bar:g}' if bar else '':<9} {verdict} {note}", flush=True)
+
+
+class Process:
+    """A peer's process, ended by its pid; `ready` is a line on its standard output."""
+
+    def __init__(self, *command, env=None, ready=None, cwd=None):
+        self.p = subprocess.Popen(command, env=dict(os.environ, **(env or {})), cwd=cwd, text=True,
+                                  stdout=subprocess.PIPE if ready else subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if ready and ready not in (self.p.stdout.readline() or ""):
+            raise Missing(f"{command[0]} did not start")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.p.terminate()
+        try:
+            self.p.wait(5)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            self.p.wait()
+
+
+def output(*command, env=None, timeout=900):
+    return subprocess.run(command, env=dict(os.environ, **(env or {})), text=True, capture_output=True, check=True,
+                          timeout=timeout).stdout
+
+
+def need(program):
+    found = shutil.which(program)
+    if not found:
+        raise Missing(f"{program} is not installed")
+    return found
+
+
+def wrk(url, connections, seconds, script=None, *arguments):
+    """(requests/s, p99 in ms, errors) from one wrk thread."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *(["-s", script] if script else []), url]
+    text = output(*command, *(["--", *arguments] if arguments else []))
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
+    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
+    p99 = float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return rate, p99, int(bad.group(1)) if bad else 0
+
+
+def alternately(rounds, ours, peer):
+    """Runs both in turn and gives the medians, so that a drift of the machine hits both alike."""
+    a, b = [], []
+    for _ in range(rounds):
+        a.append(ours())
+        b.append(peer())
+    pick = lambda v: sorted(v)[len(v) // 2]
+    return pick(a), pick(b)
+
+
+# ---- the bus ----
+
+def bus_peers(s):
+    keys = f"{s.run}/secrets/keys"
+    for name, role, rights in (("bench-server", "actor", ["--serve", "bench.*"]), ("bench-caller", "tool", ["--call", "bench.*"])):
+        s.sut("key", "new", name, "--role", role, *rights)
+    env = lambda name: dict(SUT_BROKER=f"ipc://{s.run}/s/broker/bus", SUT_NAME=name, SUT_SECRET_FILE=f"{keys}/{name}.secret")
+    return env("bench-server"), env("bench-caller")
+
+
+def bench_bus(s, quick):
+    server, caller = bus_peers(s)
+    nats_server, port = need("nats-server"), stack.free_port()
+    nats_bench = need(f"{BIN}/nats_bench")
+    url = f"nats://127.0.0.1:{port}"
+    one, many = (20000, 200000) if quick else (60000, 1000000)
+    with Process(nats_server, "-a", "127.0.0.1", "-p", str(port)), Process(f"{BIN}/bus_bench", "serve", env=server, ready="ready"):
+        stack.wait_until(lambda: subprocess.run([nats_bench, "call", url, "1", "2", "1"], capture_output=True).returncode == 0
+                         or True, 5, "nats")
+        with Process(nats_bench, "serve", url, ready="ready"):
+            ours = lambda n, out: [float(v) for v in output(f"{BIN}/bus_bench", "call", str(n), str(out), "200", env=caller).split()]
+            peer = lambda n, out: [float(v) for v in output(nats_bench, "call", url, str(n), str(out), "200").split()]
+            ours(2000, 1), peer(2000, 1)
+            a, b = alternately(3, lambda: ours(one, 1)[1], lambda: peer(one, 1)[1])
+            row("bus call, one outstanding, p50", a, "µs", "NATS", b, 0.65, 0.5, at_most=True)
+            a, b = alternately(3, lambda: ours(many, 1000)[0], lambda: peer(many, 1000)[0])
+            row("bus calls, 1,000 outstanding", a, "calls/s", "NATS", b, 1.8, 2.5)
+
+
+# ---- HTTP ----
+
+def bench_health(s, quick):
+    need("wrk")
+    bare, port = need(f"{BIN}/bare_civetweb"), stack.free_port()
+    seconds = 3 if quick else 8
+    with Process(bare, str(port), ready="ready"):
+        a, b = alternately(3, lambda: wrk(f"http://127.0.0.1:{s.port}/health", 32, seconds)[0],
+                           lambda: wrk(f"http://127.0.0.1:{port}/", 32, seconds)[0])
+    row("GET /health", a, "req/s", "bare civetweb", b, 0.8, 1.0)
+
+
+def express(s, password):
+    node, folder = need("node"), os.path.join(HERE, "peers", "express")
+    if not os.path.isdir(os.path.join(folder, "node_modules")):
+        raise Missing("the Express peer's packages are not installed (npm ci)")
+    user_port, gateway_port = stack.free_port(), stack.free_port()
+    env = dict(PORT=str(user_port), NODE_ENV="production",
+               DATABASE_URL=f"postgresql://sut_user:{password}@/user_db?host={s.pg_socket()}")
+    user = Process(node, f"{folder}/user.js", env=env, ready="ready")
+    gateway = Process(node, f"{folder}/gateway.js", ready="ready", env=dict(
+        PORT=str(gateway_port), NODE_ENV="production", JWT_SECRET="x" * 32, USER_SERVICE_URL=f"http://127.0.0.1:{user_port}"))
+    return user, gateway, gateway_port
+
+
+def bench_profile(s, quick):
+    need("wrk")
+    ada = s.register("ada", display_name="Ada Lovelace")
+    s.put("/api/users/profile", {"bio": "x" * 200, "location": "London", "website": "https://example.org"}, token=ada["access_token"])
+    with open(f"{s.run}/secrets/pg-sut_user") as f:
+        password = f.read().strip()
+    path = f"/api/users/profile/{ada['user_id']}"
+    seconds = 4 if quick else 10
+    user, gateway, port = express(s, password)
+    with user, gateway:
+        mine, theirs = s.get(path).json, json.loads(output("curl", "-fsS", f"http://127.0.0.1:{port}{path}"))
+        if mine.get("username") != theirs.get("username") or mine.get("bio") != theirs.get("bio"):
+            raise Missing(f"the Express peer answers something else: {theirs}")
+        runs = [(wrk(f"http://127.0.0.1:{s.port}{path}", 32, seconds), wrk(f"http://127.0.0.1:{port}{path}", 32, seconds))
+                for _ in range(3)]
+    for mine, theirs in runs:
+        if mine[2] or theirs[2]:
+            raise AssertionError(f"errors under load: ours {mine[2]}, peer {theirs[2]}")
+    mid = lambda values: sorted(values)[1]
+    row("GET profile, 32 connections", mid([m[0] for m, _ in runs]), "req/s", "Express", mid([t[0] for _, t in runs]), 12, 20)
+    row("GET profile, 32 connections, p99", mid([m[1] for m, _ in runs]), "ms", "Express", mid([t[1] for _, t in runs]), 0.1,
+        at_most=True)
+
+
+REGISTER_LUA = """
+local n, id = 0, tostring(os.time()) .. tostring({}):gsub('[^%w]', '')
+request = function()
+  n = n + 1
+  local name = 'r' .. id:sub(-12) .. n
+  return wrk.format('POST', '/api/auth/register', {['Content-Type'] = 'application/json'},
+    string.format('{"email":"%s@example.org","password":"correct horse battery","username":"%s"}', name, name))
+end
+"""
+
+
+def bench_register(s, quick):
+    need("wrk")
+    raw, cores, seconds = need(f"{BIN}/bcrypt_bench"), os.cpu_count(), 5 if quick else 15
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(REGISTER_LUA)
+        script.flush()
+        rates = []
+        peers = []
+        for _ in range(3):
+            rate, _, bad = wrk(f"http://127.0.0.1:{s.port}", 8, seconds, script.name)
+            rates.append(rate)
+            peers.append(float(output(raw, "10", str(cores), str(seconds))))
+            if bad:
+                print(f"  register: {bad} answers were not 2xx", file=sys.stderr)
+    row("POST register", sorted(rates)[1], "req/s", "raw bcrypt", sorted(peers)[1], 0.9)
+
+
+# ---- memory ----
+
+def pss_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+
+
+def rss_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+def supervisors(s):
+    """runsvdir, its runsv and svlogd of this run directory."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as f:
+                words = f.read().split("\0")
+            if words[0] in ("runsvdir", "runsv", "svlogd") and os.readlink(f"/proc/{pid}/cwd").startswith(s.run):
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+def bench_idle(s, quick):
+    time.sleep(2 if quick else 10)
+    ours = sum(pss_kb(s.pid(name)) for name in ("broker", "auth", "user", "edge")) + sum(pss_kb(p) for p in supervisors(s))
+    row("idle system without databases, PSS", ours / 1024, "MiB", None, None, 60, at_most=True)
+
+
+def bench_broker_memory(s, quick, long):
+    server, caller = bus_peers(s)
+    seconds = 600 if long else 20 if quick else 60
+    with Process(f"{BIN}/bus_bench", "serve", env=server, ready="ready"):
+        output(f"{BIN}/bus_bench", "call", "300000", "1000", "200", env=caller)
+        start, end = rss_kb(s.pid("broker")), time.monotonic() + seconds
+        while time.monotonic() < end:
+            output(f"{BIN}/bus_bench", "call", "300000", "1000", "200", env=caller)
+        grown = rss_kb(s.pid("broker"))
+    row(f"broker memory after {seconds} s of load", grown / 1024, "MiB", "at its start", start / 1024, 1.05, at_most=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--only", nargs="*", default=[], help="idle bus health profile register memory")
+    opt = parser.parse_args()
+    parts = {
+        "idle": lambda: bench_idle,
+        "bus": lambda: bench_bus,
+        "health": lambda: bench_health,
+        "profile": lambda: bench_profile,
+        "register": lambda: bench_register,
+        "memory": lambda: lambda s, quick: bench_broker_memory(s, quick, opt.long),
+    }
+    wrong = [name for name in opt.only if name not in parts]
+    if wrong:
+        parser.error(f"no such part: {', '.join(wrong)} (there are: {', '.join(parts)})")
+    print(f"{'what':<44} {'ours':>12} {'unit':<7} {'peer':<34} {'ratio':>8}  bar")
+    for name in opt.only or parts:
+        with stack.Stack(BCRYPT_COST="10", SUT_RATE_LIMITS="off") as s:
+            try:
+                parts[name]()(s, opt.quick)
+            except Missing as reason:
+                ROWS.append(dict(name=name, ok=None, note=str(reason)))
+                print(f"{name:<44} not measured: {reason}")
+    with open(opt.out, "w") as f:
+        json.dump(ROWS, f, indent=1, ensure_ascii=False)
+    missed = [r["name"] for r in ROWS if r["ok"] is False]
+    print(f"\n{len(ROWS)} rows, {len(missed)} missed; written to {os.path.relpath(opt.out)}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
