@@ -1,7 +1,7 @@
 /* Circuit breaker around one dependency: a pure state machine over (event, now). Closed, it counts results in a rolling
- * window of `buckets` slices; past `error_percent` of at least `min_volume` calls it opens; after `reset_ms` it lets
- * one probe through (half-open), whose result closes or opens it. (M. Nygard, Release It!; the seed: 3000 ms, 50 %, 30
- * s.) Not thread-safe: one a loop, or under the owner's lock. */
+ * window of `buckets` slices; at or past `error_percent` of at least `min_volume` calls it opens; after `reset_ms` it
+ * lets one probe through (half-open), whose result closes or opens it. (M. Nygard, Release It!; the seed: 3000 ms, 50
+ * %, 30 s.) Not thread-safe: one a loop, or under the owner's lock. */
 #ifndef SUT_BASE_BREAKER_H
 #define SUT_BASE_BREAKER_H
 

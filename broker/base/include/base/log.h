@@ -1,11 +1,15 @@
 /* key=value logs, one line each, on standard error (runit's svlogd adds the file). Any thread; a line is one write(2).
  *
  *   sut_log(SUT_INFO, "broker", "peer.welcome", SUT_KV("peer", name), SUT_KV_U("session", id));
- *   → ts=2026-01-02T03:04:05.678901Z level=info ns=broker event=peer.welcome peer=user-1 session=7
+ *   → ts=2026-01-02T03:04:05.678901Z level=info proc=sut-broker ns=broker event=peer.welcome peer=user-1 session=7
  *
- * Values with blanks, quotes, '=' or control bytes are quoted and escaped. Never log payloads, tokens or personal data.
+ * A line is at most 4096 bytes; a pair that does not fit is left out whole and `truncated=true` ends the line. Values
+ * with blanks, quotes, '=' or control bytes are quoted and escaped. Never log payloads, tokens or personal data.
  * Debug lines are printed only for namespaces that DEBUG names, as the `debug` package of the seed has it:
- * DEBUG=shareuptime:*  DEBUG=shareuptime:broker,shareuptime:kit:*  DEBUG=shareuptime:*,-shareuptime:loop */
+ * `*` is any run of characters, a leading '-' takes out:
+ * DEBUG=shareuptime:*  DEBUG=shareuptime:broker,shareuptime:kit:*  DEBUG=shareuptime:*,-shareuptime:loop
+ * LOG_LEVEL (debug, info, warn, error; default info) holds back what is below it; debug lines that DEBUG names are
+ * written whatever it says, and LOG_LEVEL=debug without DEBUG is DEBUG=*. */
 #ifndef SUT_BASE_LOG_H
 #define SUT_BASE_LOG_H
 

@@ -18,11 +18,12 @@ sut_loop *sut_loop_free(sut_loop *l); /* closes nothing but its own descriptors 
 
 /* Runs until sut_loop_stop. Returns 0, or a negative status if the kernel refuses to wait. */
 SUT_MUST_CHECK sut_status sut_loop_run(sut_loop *l);
-/* One turn: hooks, due timers, ready descriptors, posted tasks. Sleeps at most max_wait_ms (-1: until something). */
+/* One turn: hooks, sleep, due timers, ready descriptors, posted tasks. Sleeps at most max_wait_ms (-1: until
+ * something). Not from inside a callback. */
 SUT_MUST_CHECK sut_status sut_loop_turn(sut_loop *l, int max_wait_ms);
 void sut_loop_stop(sut_loop *l); /* any thread, async-signal-safe; the current turn ends first */
 
-/* The time at which this turn began (monotonic ns): cheap, and the same for all callbacks of the turn. */
+/* The time at which this turn woke up (monotonic ns): cheap, and the same for all callbacks of the turn. */
 uint64_t sut_loop_now(const sut_loop *l);
 /* After a turn that did something, poll without sleeping for so long before blocking (default 0). */
 void sut_loop_set_spin_us(sut_loop *l, unsigned spin_us);
@@ -67,8 +68,8 @@ struct sut_task {
 };
 void sut_loop_post(sut_loop *l, sut_task *t, sut_task_fn fn, void *arg);
 
-/* Hooks run at the start of each turn and again before each sleep. Return true if work was done or is waiting: the loop
- * then does not sleep this turn. A hook must bound what it does in one go. */
+/* Hooks run once a turn, at its start, which is right before its sleep: nothing else runs between. Return true if work
+ * was done or is waiting: the loop then does not sleep this turn. A hook must bound what it does in one go. */
 typedef struct sut_hook sut_hook;
 struct sut_hook {
     bool (*fn)(sut_hook *h, void *arg);
