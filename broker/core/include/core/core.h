@@ -72,7 +72,7 @@ typedef struct sut_core_ops {
 SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *limits, const sut_core_ops *ops,
                                        void *app);
 sut_core *sut_core_free(sut_core *c);
-/* The name that welcome tells peers; at most 63 bytes, cut never: -EMSGSIZE. "sut-broker" unless set. */
+/* The name that welcome tells peers; at most 64 bytes, else -EMSGSIZE. "sut-broker" unless set. */
 SUT_MUST_CHECK sut_status sut_core_set_broker_name(sut_core *c, sut_str name);
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP; holds for what comes after */
 

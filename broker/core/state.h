@@ -1,0 +1,253 @@
+/* The core's private state, and what its parts offer each other. Who calls whom: core.c (inputs) → session.c, call.c,
+ * reply.c, control.c → service.c → answer.c (outputs). Nothing here is seen outside this folder. */
+#ifndef SUT_CORE_STATE_H
+#define SUT_CORE_STATE_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "core/core.h"
+#include "wheel.h"
+
+#define CORE_NAME_MAX         64
+#define CORE_ROUTE_SLOTS      32 /* subjects that a session remembers */
+#define CORE_SERVICES_A_PEER  16
+#define CORE_CONTROL_PREFIX   "broker."
+#define CORE_RETRY_DRAIN_MS   200 /* what a caller is told to wait for a broker or an instance that leaves */
+#define CORE_RETRY_UNKNOWN_MS 1000
+
+typedef struct core_call core_call;
+typedef struct core_instance core_instance;
+typedef struct core_service core_service;
+typedef struct core_session core_session;
+
+/* What a caller asked for, kept: an envelope that owns its bytes. */
+typedef struct core_copy {
+    sut_envelope env;
+    size_t size; /* of the whole allocation */
+    char bytes[];
+} core_copy;
+
+typedef enum core_call_state {
+    CORE_CALL_QUEUED, /* on its service's queue, or if pinned on its instance's */
+    CORE_CALL_GIVEN,  /* in the hand of `instance` */
+    CORE_CALL_CONTROL /* with the daemon */
+} core_call_state;
+
+/* One call, from acceptance until both its caller has been answered and no instance has it in hand. */
+struct core_call {
+    core_timer timer;        /* deadline; armed as long as `caller` is set */
+    sut_node caller_node;    /* caller->calls */
+    sut_node place_node;     /* the queue that it waits in, or the hand that it is in */
+    core_session *caller;    /* NULL: answered, or gone */
+    core_service *service;   /* NULL: control */
+    core_instance *instance; /* given to; or pinned to, while queued */
+    core_copy *copy;         /* NULL unless queued, or idempotent */
+    uint64_t caller_id;      /* correlation id of the caller's session */
+    uint64_t given_id;       /* … of the instance's session; of a control call: its handle */
+    uint64_t sequence;       /* order of acceptance */
+    uint64_t accepted_ns, deadline_ns;
+    core_call_state state;
+    uint32_t attempt; /* how often it was given to an instance */
+    bool idempotent, pinned;
+    uint8_t subject_len;
+    char subject[SUT_SUBJECT_MAX];
+};
+
+/* One session's part in one service. */
+struct core_instance {
+    sut_node session_node, service_node;
+    core_session *session;
+    core_service *service;
+    sut_node pinned;                         /* queued calls that ask for this instance */
+    uint32_t granted, credits_free, in_hand; /* granted == credits_free + in_hand */
+    uint32_t heap_index;                     /* CORE_NOT_IN_HEAP: takes no new calls */
+    uint64_t last_used;                      /* ties go to the least recently used */
+};
+#define CORE_NOT_IN_HEAP UINT32_MAX
+
+struct core_service {
+    sut_node node;      /* core->services, sorted by name */
+    core_timer timer;   /* armed while calls are held for an instance to come */
+    sut_node instances; /* in order of registration */
+    uint32_t instance_count;
+    core_instance **heap; /* those that take new calls, the most free one first */
+    uint32_t heap_len, heap_cap;
+    sut_node queue;
+    uint32_t queued; /* with the pinned ones */
+    uint64_t queued_bytes;
+    uint32_t in_flight;
+    bool gone; /* the hold is over: calls are refused as no_such_service */
+    uint64_t calls_total, errors_total, overloaded_total, failovers_total, expired_total;
+    uint64_t rate_window_ns, rate_done, rate_per_s; /* answers of instances, a window of a second at a time */
+    uint8_t name_len;
+    char name[SUT_SUBJECT_MAX];
+};
+
+/* What a session remembers of a subject that it calls. */
+typedef struct core_route {
+    uint32_t acl_generation, service_generation; /* those that it was made under */
+    bool allowed, control;
+    uint8_t subject_len;
+    sut_core_method method;
+    core_service *service; /* NULL: nobody serves it */
+    char subject[SUT_SUBJECT_MAX];
+} core_route;
+
+typedef struct core_slot {
+    core_call *call;
+    uint32_t next_free;
+} core_slot;
+
+struct core_session {
+    sut_node node; /* core->sessions, by id */
+    core_timer timer;
+    uint64_t id, opened_ns, last_heard_ns;
+    char name[CORE_NAME_MAX + 1], instance[CORE_NAME_MAX + 1];
+    const sut_acl_entry *acl; /* NULL: no such peer (any more) */
+    sut_role role;            /* as of hello */
+    bool ready, draining, closing;
+    uint32_t pings_out;
+    sut_node calls; /* as a caller, in order of acceptance */
+    sut_u64map *calls_by_id;
+    uint32_t calls_pending;
+    sut_node instances;
+    uint32_t instance_count;
+    sut_node hand; /* calls given to it, in order */
+    uint32_t in_hand;
+    core_slot *slots; /* a given id's low bits are its slot here; as many as credits were granted */
+    uint32_t slot_count, slot_free;
+    uint64_t given_serial;
+    core_route *routes; /* CORE_ROUTE_SLOTS of them, once it calls */
+};
+
+struct sut_core {
+    sut_core_limits limits;
+    sut_core_ops ops;
+    void *app;
+    const sut_acl *acl;
+    uint64_t now_ns;
+    char broker_name[CORE_NAME_MAX + 1];
+    sut_u64map *sessions_by_id;
+    sut_strmap *services_by_name;
+    sut_u64map *controls; /* by handle */
+    sut_node sessions, services;
+    uint32_t session_count, service_count;
+    uint32_t acl_generation, service_generation;
+    uint64_t next_session, next_sequence, next_use, next_ping, next_control;
+    bool draining, drain_over;
+    core_timer drain_timer;
+    uint32_t pending;
+    struct core_pool *pool;
+    sut_buf scratch;         /* bodies that the core makes itself */
+    struct sut_arena *arena; /* decoding of hello and of error bodies */
+    sut_core_counts counts;
+    core_wheel wheel;
+};
+
+static inline sut_str core_call_subject(const core_call *call)
+{
+    return (sut_str){call->subject, call->subject_len};
+}
+static inline sut_str core_service_name(const core_service *s)
+{
+    return (sut_str){s->name, s->name_len};
+}
+/* Time never runs backwards here, whatever the caller says. */
+static inline void core_set_now(sut_core *c, uint64_t now_ns)
+{
+    if (now_ns > c->now_ns)
+        c->now_ns = now_ns;
+}
+static inline bool core_call_never_given(const core_call *call)
+{
+    return call->attempt == 0;
+}
+
+/* pool.c: call objects and copies of envelopes, charged to limits.pending_bytes. */
+SUT_MUST_CHECK sut_status core_pool_new(struct core_pool **out);
+struct core_pool *core_pool_free(struct core_pool *p);
+core_call *core_call_new(sut_core *c);             /* zeroed; NULL: over the bound or out of memory */
+void core_call_free(sut_core *c, core_call *call); /* with its copy; on no list any more */
+/* Keeps a copy of the request in the call (if it has none yet). False: over the bound or out of memory. */
+bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env);
+void core_call_forget_copy(sut_core *c, core_call *call);
+
+/* answer.c: what is sent to peers. */
+typedef struct core_error {
+    int err;
+    uint32_t retry_after_ms;
+    const char *message;
+} core_error;
+void core_emit(sut_core *c, const core_session *s, const sut_envelope *env);
+void core_send_error(sut_core *c, const core_session *s, uint64_t id, uint32_t attempt, sut_str subject,
+                     const core_error *e);
+/* Ends the caller's wait: takes the call from its caller, counts, tells `finished`; sends nothing. */
+void core_call_settle(sut_core *c, core_call *call, int err);
+/* Answers the caller with an error and frees the call unless an instance has it in hand. Must be on no queue. */
+void core_call_fail(sut_core *c, core_call *call, const core_error *e);
+
+/* route.c */
+const core_route *core_route_find(sut_core *c, core_session *s, sut_str subject); /* NULL: out of memory */
+
+/* service.c: services, instances, credits, queues. */
+core_service *core_service_find(const sut_core *c, sut_str name);
+SUT_MUST_CHECK sut_status core_service_get(sut_core *c, sut_str name, core_service **out); /* makes it if need be */
+SUT_MUST_CHECK sut_status core_instance_add(sut_core *c, core_session *s, core_service *service, uint32_t credits);
+SUT_MUST_CHECK sut_status core_instance_grant(sut_core *c, core_instance *inst, uint32_t credits);
+core_instance *core_instance_of(const core_session *s, const core_service *service);
+/* Takes no new calls from now on; those pinned to it are refused as unavailable. */
+void core_instance_retire(sut_core *c, core_instance *inst);
+void core_instance_remove(sut_core *c, core_instance *inst); /* retired, nothing in hand */
+bool core_service_has_taker(const core_service *s);
+core_instance *core_service_most_free(const core_service *s); /* NULL: no free credit */
+core_instance *core_service_pinned(const core_service *s, sut_str instance);
+bool core_service_queue_has_room(const sut_core *c, const core_service *s, size_t bytes);
+void core_service_enqueue(core_service *s, core_call *call); /* by order of acceptance; call->copy is kept */
+void core_service_dequeue(core_call *call);
+void core_service_pump(sut_core *c, core_service *s);      /* gives queued calls to whoever has free credit */
+void core_instance_pump(sut_core *c, core_instance *inst); /* the same, after this one got credit */
+uint32_t core_service_retry_after_ms(const sut_core *c, const core_service *s);
+void core_service_hold_over(sut_core *c, core_service *s); /* its timer */
+void core_service_flush(sut_core *c, core_service *s);     /* refuses all that is queued */
+void core_service_free(sut_core *c, core_service *s);
+
+/* credit.c: heap of free credit, and the hand of a session. */
+void core_heap_add(core_service *s, core_instance *inst); /* room was made */
+void core_heap_remove(core_service *s, core_instance *inst);
+void core_heap_fix(core_service *s, core_instance *inst);
+SUT_MUST_CHECK sut_status core_hand_grow(core_session *s, uint32_t credits); /* room for this many more calls */
+/* Gives the call to the instance, which has free credit: takes the credit, sends. */
+void core_hand_give(sut_core *c, core_instance *inst, core_call *call, const sut_envelope *env);
+core_call *core_hand_find(const core_session *s, uint64_t given_id);
+void core_hand_take_back(sut_core *c, core_call *call); /* the credit is free again */
+
+/* call.c: a call's way to an instance. */
+void core_call_input(sut_core *c, core_session *s, const sut_envelope *env);
+void core_call_cancel_input(sut_core *c, core_session *s, const sut_envelope *env);
+void core_call_expire(sut_core *c, core_call *call);
+void core_call_abandon(sut_core *c, core_call *call);            /* the caller has gone */
+void core_call_stop(sut_core *c, core_call *call);               /* the broker's drain is over */
+void core_call_cancel_given(sut_core *c, const core_call *call); /* tells its instance */
+
+/* reply.c: a call's way back, and what becomes of the calls of an instance that died. */
+void core_reply_input(sut_core *c, core_session *s, const sut_envelope *env);
+void core_hand_lost(sut_core *c, core_session *s); /* the session is closing */
+
+/* control.c */
+void core_control_input(sut_core *c, core_session *s, core_call *call, const sut_envelope *env);
+void core_control_forget(sut_core *c, core_call *call);
+
+/* hello.c */
+void core_hello_input(sut_core *c, core_session *s, const sut_envelope *env);
+
+/* session.c */
+core_session *core_session_find(const sut_core *c, uint64_t id);
+void core_session_alarm(sut_core *c, core_session *s); /* its timer */
+void core_session_bye(sut_core *c, core_session *s);
+void core_session_retire(sut_core *c, core_session *s); /* all its instances */
+void core_session_close(sut_core *c, core_session *s);  /* frees it */
+/* Tells the peer why (e may be NULL), closes, tells the daemon. The session is gone afterwards. */
+void core_session_drop(sut_core *c, core_session *s, sut_drop_reason reason, uint64_t id, const core_error *e);
+
+#endif
