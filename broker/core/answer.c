@@ -19,7 +19,7 @@ void core_send_error(sut_core *c, const core_session *s, uint64_t id, uint32_t a
                            .http_status = (uint32_t)desc->http_status};
     sut_envelope env = {
         .version = SUT_PROTOCOL_VERSION,
-        .kind = SUT_ERROR,
+        .kind = SUT_ERROR_REPLY,
         .id = id,
         .subject = subject,
         .opt = {.attempt = attempt, .retry_after_ms = e->retry_after_ms, .http_status = body.http_status}};

@@ -141,7 +141,7 @@ static void ready_input(sut_core *c, core_session *s, const sut_envelope *env)
     switch (env->kind) {
     case SUT_CALL: core_call_input(c, s, env); break;
     case SUT_REPLY:
-    case SUT_ERROR: core_reply_input(c, s, env); break;
+    case SUT_ERROR_REPLY: core_reply_input(c, s, env); break;
     case SUT_PING: pong(c, s, env->id); break;
     case SUT_PONG: break;
     case SUT_BYE: core_session_bye(c, s); break;

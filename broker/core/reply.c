@@ -20,7 +20,7 @@ static bool claims_not_executed(sut_core *c, const sut_envelope *env)
 static void pass_on(sut_core *c, core_call *call, const sut_envelope *env)
 {
     const core_session *caller = call->caller;
-    bool is_error = env->kind == SUT_ERROR;
+    bool is_error = env->kind == SUT_ERROR_REPLY;
     if (is_error && call->attempt > 1 && claims_not_executed(c, env)) {
         core_call_fail(c, call,
                        &(core_error){SUT_ERR_OUTCOME_UNKNOWN, 0, "the first instance died; the second one refused"});

@@ -25,7 +25,7 @@ typedef enum sut_kind {
     SUT_BYE = 5,
     SUT_CALL = 10,
     SUT_REPLY = 11,
-    SUT_ERROR = 12,
+    SUT_ERROR_REPLY = 12, /* SUT_ERROR is a log level */
     SUT_CANCEL = 13,
     SUT_CREDIT = 14,
     SUT_PUBLISH = 20,
