@@ -41,7 +41,8 @@ Test(keyring, each_fault_is_named, .timeout = 10)
     static const struct {
         const char *text, *says;
     } cases[] = {
-        {"", "no key"},
+        {"", "is empty"},
+        {"# only a comment\n", "no key"},
         {"1\n", "KID HEXKEY"},
         {"1 " KEY_A " x\n", "KID HEXKEY"},
         {"1 abcd\n", "64 to 256"},
