@@ -52,6 +52,12 @@ typedef struct sut_domain {
 /* All domains, in name order; defined in the generated schema_tables library. */
 extern const sut_domain *const sut_domains[];
 extern const size_t sut_domain_count;
+/* All methods of all domains, sorted by name: the broker's method table. */
+extern const sut_method *const sut_methods[];
+extern const size_t sut_method_count;
+/* Those that HTTP reaches, sorted by path, then verb: the edge's route table. */
+extern const sut_method *const sut_routes[];
+extern const size_t sut_route_count;
 
 /* Look-ups over sut_domains by binary search; NULL if there is none. */
 const sut_method *sut_method_find(sut_str name);

@@ -1,0 +1,15 @@
+/* From YAML trees to the unchecked model: knows every key that a schema may hold. */
+#ifndef PG_LOAD_H
+#define PG_LOAD_H
+
+#include "model.h"
+
+/* Reads all files into one model, its domains, records and methods sorted by name. Notes errors and goes on; what could
+ * not be read is left out. */
+pg_model *pg_load(pg_context *c, char *const *paths, size_t count);
+
+/* One field's declaration; `key` names it (NULL: the element of a list or map, whose declaration is `node`). Named
+ * elements are written as `of: NAME`, others as `of: {…}`. */
+void pg_load_field(pg_context *c, const pg_node *key, pg_node *node, pg_field *out);
+
+#endif

@@ -1,0 +1,110 @@
+/* Names of the model's enumerations and look-ups in it (model.h). */
+#include "model.h"
+
+static const char *const s_types[] = {"bool",      "i32",  "i64",  "f64",    "string", "bytes",
+                                      "timestamp", "date", "enum", "record", "list",   "map"};
+static const char *const s_formats[] = {NULL,  "email",     "uri",    "http_uri", "username", "uuid",
+                                        "hex", "base64url", "locale", "timezone", "past_date"};
+static const char *const s_levels[] = {"PUBLIC", "USER", "FRIEND", "ADMIN"};
+
+const char *pg_type_name(sut_type t)
+{
+    return s_types[t];
+}
+
+bool pg_type_parse(const char *name, sut_type *out)
+{
+    for (size_t i = 0; i < SUT_ARRAY_LEN(s_types); i++) {
+        if (strcmp(name, s_types[i]) == 0) {
+            *out = (sut_type)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *const *pg_type_names(size_t *count)
+{
+    *count = SUT_ARRAY_LEN(s_types);
+    return s_types;
+}
+
+const char *pg_format_name(sut_format f)
+{
+    return s_formats[f];
+}
+
+bool pg_format_parse(const char *name, sut_format *out)
+{
+    for (size_t i = 1; i < SUT_ARRAY_LEN(s_formats); i++) {
+        if (strcmp(name, s_formats[i]) == 0) {
+            *out = (sut_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *const *pg_format_names(size_t *count)
+{
+    *count = SUT_ARRAY_LEN(s_formats) - 1;
+    return s_formats + 1;
+}
+
+const char *pg_level_name(sut_level l)
+{
+    return s_levels[l];
+}
+
+pg_domain *pg_find_domain(const pg_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->domains[i]->name, name) == 0)
+            return m->domains[i];
+    return NULL;
+}
+
+pg_record *pg_find_record(const pg_domain *d, const char *name)
+{
+    for (size_t i = 0; d && i < d->record_count; i++)
+        if (strcmp(d->records[i].name, name) == 0)
+            return &d->records[i];
+    return NULL;
+}
+
+pg_enum *pg_find_enum(const pg_domain *d, const char *name)
+{
+    for (size_t i = 0; d && i < d->enum_count; i++)
+        if (strcmp(d->enums[i].name, name) == 0)
+            return &d->enums[i];
+    return NULL;
+}
+
+pg_named_type *pg_find_type(const pg_domain *d, const char *name)
+{
+    for (size_t i = 0; d && i < d->type_count; i++)
+        if (strcmp(d->types[i].name, name) == 0)
+            return &d->types[i];
+    return NULL;
+}
+
+const pg_field *pg_find_field(const pg_record *r, const char *name)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (strcmp(r->fields[i].name, name) == 0)
+            return &r->fields[i];
+    return NULL;
+}
+
+const pg_method *pg_find_method(const pg_domain *d, const char *name)
+{
+    for (size_t i = 0; i < d->method_count; i++)
+        if (strcmp(d->methods[i].name, name) == 0)
+            return &d->methods[i];
+    return NULL;
+}
+
+bool pg_has_presence(const pg_field *f)
+{
+    return !f->required || f->nullable;
+}
