@@ -1,0 +1,121 @@
+/* Walks /proc/self/fd: a handful of system calls, on paths that are not hot (a deadline passed, a connection refused).
+ */
+#include "socket.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINGER_BYTES (64u << 10)
+#define LINGER_MS    500
+
+typedef bool (*visit_fn)(int fd, void *arg); /* true: stop here */
+
+static int visit_descriptors(visit_fn visit, void *arg)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return -1;
+    int found = -1;
+    for (const struct dirent *e; found < 0 && (e = readdir(dir));) {
+        char *end;
+        long fd = strtol(e->d_name, &end, 10);
+        if (end != e->d_name && *end == '\0' && fd != dirfd(dir) && visit((int)fd, arg))
+            found = (int)fd;
+    }
+    (void)closedir(dir);
+    return found;
+}
+
+static bool local_port_is(int fd, uint16_t port)
+{
+    struct sockaddr_in local;
+    socklen_t len = sizeof(local);
+    return getsockname(fd, (struct sockaddr *)&local, &len) == 0 && len == sizeof(local) &&
+           local.sin_family == AF_INET && ntohs(local.sin_port) == port;
+}
+
+static bool is_listening(int fd)
+{
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
+
+typedef struct wanted {
+    in_addr_t peer;
+    uint16_t peer_port, port;
+} wanted;
+
+static bool is_wanted(int fd, void *arg)
+{
+    const wanted *w = arg;
+    struct sockaddr_in peer;
+    socklen_t len = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && len == sizeof(peer) && peer.sin_family == AF_INET &&
+           peer.sin_addr.s_addr == w->peer && ntohs(peer.sin_port) == w->peer_port && local_port_is(fd, w->port);
+}
+
+int sut_socket_find(in_addr_t peer, uint16_t peer_port, uint16_t port)
+{
+    wanted w = {peer, peer_port, port};
+    return visit_descriptors(is_wanted, &w);
+}
+
+static bool listens_here(int fd, void *arg)
+{
+    const uint16_t *port = arg;
+    return local_port_is(fd, *port) && is_listening(fd);
+}
+
+bool sut_socket_stop_listening(uint16_t port)
+{
+    int fd = visit_descriptors(listens_here, &port);
+    if (fd < 0)
+        return false;
+    /* shutdown makes the kernel refuse connections from now on and wakes civetweb's accept loop; the descriptor that it
+     * goes on polling becomes one that is never ready, or that loop would spin */
+    (void)shutdown(fd, SHUT_RDWR);
+    int quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (quiet >= 0) {
+        (void)dup2(quiet, fd);
+        (void)close(quiet);
+    }
+    return true;
+}
+
+static bool end_reads(int fd, void *arg)
+{
+    const uint16_t *port = arg;
+    if (local_port_is(fd, *port) && !is_listening(fd))
+        (void)shutdown(fd, SHUT_RD);
+    return false;
+}
+
+void sut_socket_end_reads(uint16_t port)
+{
+    (void)visit_descriptors(end_reads, &port);
+}
+
+void sut_socket_linger(int fd)
+{
+    (void)shutdown(fd, SHUT_WR);
+    const uint64_t end = sut_now_ns() + LINGER_MS * SUT_NS_PER_MS;
+    char scrap[4096];
+    for (size_t taken = 0; taken < LINGER_BYTES;) {
+        uint64_t now = sut_now_ns();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (now >= end || poll(&p, 1, (int)((end - now) / SUT_NS_PER_MS) + 1) <= 0)
+            return;
+        ssize_t n = recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT);
+        if (n <= 0)
+            return;
+        taken += (size_t)n;
+    }
+}
