@@ -50,7 +50,7 @@ static sut_status check_endpoint(client_config *cfg, const char *endpoint, char 
     if ((!cfg->tcp && !ipc) || !endpoint[6])
         return refuse(error, size, "broker endpoint '%s': must be ipc:///path or tcp://host:port", endpoint);
     if (ipc && strlen(endpoint + 6) >= sizeof((struct sockaddr_un *)0)->sun_path)
-        return refuse(error, size, "broker endpoint '%s': a socket's path has at most 107 bytes", endpoint);
+        return refuse(error, size, "broker endpoint: a socket's path has at most 107 bytes: '%s'", endpoint);
     return copy(&cfg->endpoint, endpoint);
 }
 
