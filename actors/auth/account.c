@@ -1,0 +1,49 @@
+/* Rows of users. */
+#include "auth.h"
+
+static const sut_pg_stmt s_by_email = {
+    "auth_account_by_email",
+    "SELECT id, email, password_hash, username, display_name, status = 'active', level FROM users WHERE email = $1", 1};
+
+static const sut_pg_stmt s_insert = {
+    "auth_account_insert",
+    "INSERT INTO users (email, password_hash, username, display_name) VALUES ($1, $2, $3, $4) "
+    "ON CONFLICT (email) DO NOTHING RETURNING id",
+    4};
+
+sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *out, bool *found)
+{
+    const sut_pg_result *r;
+    sut_status st = sut_pg_read(rq, &s_by_email, SUT_PG_PARAMS(sut_pg_text(email)), &r);
+    if (st != 0)
+        return st;
+    *found = sut_pg_rows(r) == 1;
+    *out = (auth_account){0};
+    if (!*found)
+        return 0;
+    *out = (auth_account){
+        .id = sut_pg_get_i64(r, 0, 0),
+        .email = sut_pg_get_text(r, 0, 1),
+        .password_hash = sut_pg_get_text(r, 0, 2),
+        .username = sut_pg_get_text(r, 0, 3),
+        .display_name = sut_pg_get_text(r, 0, 4),
+        .status = sut_pg_get_bool(r, 0, 5) ? AUTH_ACTIVE : AUTH_PENDING,
+        .level = sut_pg_get_i32(r, 0, 6),
+    };
+    return 0;
+}
+
+sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *taken)
+{
+    const sut_pg_result *r;
+    sut_status st = sut_pg_run(rq, &s_insert,
+                               SUT_PG_PARAMS(sut_pg_text(account->email), sut_pg_text(account->password_hash),
+                                             sut_pg_text(account->username), sut_pg_text(account->display_name)),
+                               &r);
+    if (st != 0)
+        return st;
+    *taken = sut_pg_rows(r) == 0;
+    if (!*taken)
+        account->id = sut_pg_get_i64(r, 0, 0);
+    return 0;
+}

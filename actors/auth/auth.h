@@ -1,0 +1,81 @@
+/* What the files of the auth actor share: its settings and the pieces that several handlers use. */
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include "auth_schema.h"
+#include "base/keyring.h"
+#include "kit/kit.h"
+#include "kit/pg.h"
+#include "token.h"
+
+typedef struct auth_settings {
+    const char *jwt_keys;   /* SUT_JWT_KEYS */
+    const char *jwt_secret; /* JWT_SECRET */
+    int64_t bcrypt_cost;
+    int64_t access_ttl_s;
+    int64_t refresh_ttl_s;
+} auth_settings;
+
+extern auth_settings auth_config;
+/* Loaded once at start; a changed file takes a restart (rotation with overlap needs none on the verifying side). */
+extern sut_keyring *auth_keys;
+
+/* ---- account.c: rows of users ---- */
+
+typedef enum { AUTH_PENDING, AUTH_ACTIVE } auth_status;
+
+typedef struct auth_account {
+    int64_t id;
+    sut_str email, password_hash, username, display_name;
+    auth_status status;
+    int32_t level;
+} auth_account;
+
+/* By address, as normalised by the schema (trimmed, lower case). `*found` false: there is none. */
+SUT_MUST_CHECK sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *out, bool *found);
+/* Inserts a pending account and sets out->id; `*taken`: the address has one already. */
+SUT_MUST_CHECK sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *taken);
+
+/* ---- saga.c: registration spans two actors (DESIGN section 8) ---- */
+
+typedef enum { AUTH_SAGA_DONE, AUTH_SAGA_NAME_TAKEN, AUTH_SAGA_UNDONE } auth_saga_end;
+
+/* Creates the profile of a pending account; idempotent. On DONE the account may be activated, and account->username is
+ * what the profile has. On NAME_TAKEN or UNDONE the account has been removed again, and the name is free for others.
+ * Any other status: not decided; the sweeper goes on. */
+SUT_MUST_CHECK sut_status auth_saga_profile(sut_request *rq, auth_account *account, auth_saga_end *end);
+/* Periodic: finishes or undoes registrations that were interrupted. */
+sut_status auth_saga_sweep(sut_request *rq, void *arg);
+
+/* ---- session.c: logins ---- */
+
+typedef struct auth_grant { /* what a client gets for a login */
+    int64_t user_id;
+    int32_t level;
+    char session_id[AUTH_SESSION_ID_SIZE];
+    sut_str access_token, refresh_token;
+    int64_t issued_us;
+} auth_grant;
+
+/* Queues a new session for grant->user_id and level, with its first refresh token, into the transaction. */
+SUT_MUST_CHECK sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
+/* Queues the next refresh token of grant->session_id and makes the access token. */
+SUT_MUST_CHECK sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
+/* Once the transaction is committed: mirrors the session to Redis and fills in the reply. `username` is what auth
+ * knows; the user actor is asked for the present one. */
+void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str username, sut_str email, auth_tokens *out);
+/* Revokes one session, or all of the user's if `session_id` is absent, and numbers the revocations for the edges. The
+ * last thing in its transaction: it takes the lock of decision 6. `*count`: how many were live. */
+SUT_MUST_CHECK sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id, int64_t *count);
+
+/* ---- mirror.c: session:<user_id> in Redis, as the seed has it ---- */
+
+/* Both are best effort: PostgreSQL is the record. They neither fail nor change the request's error. */
+void auth_mirror_put(sut_request *rq, int64_t user_id, const char *session_id, int64_t expires_s);
+void auth_mirror_drop(sut_request *rq, int64_t user_id, sut_str session_id); /* absent: all of the user's */
+/* ---- cleanup.c ---- */
+
+/* Periodic: removes expired sessions, tokens and revocations, a bounded batch a run. */
+sut_status auth_cleanup(sut_request *rq, void *arg);
+
+#endif

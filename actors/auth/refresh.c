@@ -1,0 +1,99 @@
+/* auth.refresh: each refresh token is exchanged once. One that comes again was stolen, or its thief came first: the
+ * whole session ends (RFC 9700 section 4.14.2). */
+#include "auth.h"
+#include "auth_service.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* The session's row is locked, so that two exchanges of one token cannot both see it unused. */
+static const sut_pg_stmt s_find = {
+    "auth_refresh_find",
+    "SELECT s.id, s.user_id, u.level, u.username, u.email, t.used_at IS NOT NULL, "
+    "s.revoked_at IS NOT NULL OR u.status <> 'active', t.expires_at < now() "
+    "FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id "
+    "WHERE t.token_hash = $1 AND t.purpose = 'refresh' FOR UPDATE OF s, t",
+    1};
+
+static const sut_pg_stmt s_use = {"auth_refresh_use", "UPDATE tokens SET used_at = now() WHERE token_hash = $1", 1};
+
+static const sut_pg_stmt s_seen = {"auth_refresh_seen",
+                                   "UPDATE sessions SET last_seen_at = now(), expires_at = $2 WHERE id = $1", 2};
+
+typedef enum { EXCHANGED, UNKNOWN, EXPIRED, REUSED } verdict;
+
+typedef struct exchange {
+    sut_str hash;
+    verdict verdict;
+    sut_str username, email;
+    auth_grant grant;
+} exchange;
+
+static verdict judge(const sut_pg_result *r)
+{
+    if (sut_pg_rows(r) == 0 || sut_pg_get_bool(r, 0, 6))
+        return UNKNOWN;
+    if (sut_pg_get_bool(r, 0, 5))
+        return REUSED;
+    return sut_pg_get_bool(r, 0, 7) ? EXPIRED : EXCHANGED;
+}
+
+static sut_status rotate(sut_request *rq, sut_pg_tx *tx, exchange *x)
+{
+    int64_t expires_us = sut_wall_us() + auth_config.refresh_ttl_s * 1000000;
+    sut_status st = sut_pg_queue(tx, &s_use, SUT_PG_PARAMS(sut_pg_bytea(x->hash)));
+    if (st == 0)
+        st = sut_pg_queue(
+            tx, &s_seen, SUT_PG_PARAMS(sut_pg_text(sut_str_from(x->grant.session_id)), sut_pg_timestamptz(expires_us)));
+    return st != 0 ? st : auth_session_extend(rq, tx, &x->grant);
+}
+
+static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    exchange *x = arg;
+    const sut_pg_result *r;
+    int64_t ended;
+    sut_status st = sut_pg_exec(tx, &s_find, SUT_PG_PARAMS(sut_pg_bytea(x->hash)), &r);
+    if (st != 0)
+        return st;
+    x->verdict = judge(r);
+    if (x->verdict == UNKNOWN || x->verdict == EXPIRED)
+        return 0;
+    sut_str session = sut_pg_get_text(r, 0, 0);
+    if (session.len >= sizeof x->grant.session_id)
+        return sut_fail_internal(rq, "a session id of %zu bytes", session.len);
+    memcpy(x->grant.session_id, session.ptr, session.len + 1);
+    x->grant.user_id = sut_pg_get_i64(r, 0, 1);
+    x->grant.level = sut_pg_get_i32(r, 0, 2);
+    x->username = sut_pg_get_text(r, 0, 3);
+    x->email = sut_pg_get_text(r, 0, 4);
+    if (x->verdict == REUSED)
+        return auth_session_revoke(tx, x->grant.user_id, session, &ended);
+    return rotate(rq, tx, x);
+}
+
+static sut_status refuse(sut_request *rq, const exchange *x)
+{
+    if (x->verdict == EXPIRED)
+        return sut_fail(rq, AUTH_ERR_TOKEN_EXPIRED, "The refresh token has expired; log in again.");
+    if (x->verdict == UNKNOWN)
+        return sut_fail(rq, AUTH_ERR_TOKEN_INVALID, "This is no valid refresh token; log in again.");
+    sut_log(SUT_WARN, "auth", "refresh.reused", SUT_KV_I("user_id", x->grant.user_id));
+    auth_mirror_drop(rq, x->grant.user_id, sut_str_from(x->grant.session_id));
+    return sut_fail(rq, AUTH_ERR_TOKEN_REUSED, "This refresh token was used before; its session has been ended.");
+}
+
+sut_status auth_refresh(sut_request *rq, const auth_refresh_in *in, auth_refresh_out *out)
+{
+    uint8_t hash[AUTH_TOKEN_HASH_SIZE];
+    exchange x = {.hash = {(const char *)hash, sizeof hash}, .verdict = UNKNOWN};
+    if (!auth_refresh_token_hash(in->refresh_token, hash))
+        return refuse(rq, &x);
+    sut_status st = sut_pg_tx_run(rq, run, &x);
+    if (st != 0)
+        return st;
+    if (x.verdict != EXCHANGED)
+        return refuse(rq, &x);
+    auth_session_answer(rq, &x.grant, x.username, x.email, out);
+    return 0;
+}

@@ -1,0 +1,96 @@
+/* auth.register. Costs one bcrypt hash, three round trips to auth_db and one call to the user actor. */
+#include "auth.h"
+#include "auth_service.h"
+
+#include "password.h"
+
+/* Activation and the first session are one transaction: whoever gets tokens has an active account. */
+typedef struct activation {
+    const auth_account *account;
+    auth_grant grant;
+    bool gone;
+} activation;
+
+static const sut_pg_stmt s_activate = {
+    "auth_register_activate",
+    "UPDATE users SET status = 'active', username = $2, updated_at = now() WHERE id = $1 "
+    "RETURNING level",
+    2};
+
+static sut_status activate(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    activation *a = arg;
+    const sut_pg_result *r;
+    sut_status st =
+        sut_pg_exec(tx, &s_activate, SUT_PG_PARAMS(sut_pg_i64(a->account->id), sut_pg_text(a->account->username)), &r);
+    if (st != 0)
+        return st;
+    a->gone = sut_pg_rows(r) == 0;
+    if (a->gone)
+        return 0;
+    a->grant = (auth_grant){.user_id = a->account->id, .level = sut_pg_get_i32(r, 0, 0)};
+    return auth_session_open(rq, tx, &a->grant);
+}
+
+static sut_status email_taken(sut_request *rq)
+{
+    return sut_fail_field_as(rq, AUTH_ERR_EMAIL_TAKEN, "/email", "taken", "This address has an account already.");
+}
+
+static sut_status try_again(sut_request *rq)
+{
+    return sut_fail_retry(rq, SUT_ERR_UNAVAILABLE, 1000, "The registration was interrupted; try again.");
+}
+
+/* A new pending account; or the pending one of an earlier try, if the password is the same. */
+static sut_status pending_account(sut_request *rq, const auth_register_in *in, auth_account *account)
+{
+    bool found, taken, same;
+    char hash[AUTH_HASH_SIZE];
+    sut_status st = auth_account_by_email(rq, in->email, account, &found);
+    if (st != 0)
+        return st;
+    if (!found) {
+        if ((st = auth_password_hash(rq, in->password, hash)) != 0)
+            return st;
+        *account = (auth_account){.email = in->email,
+                                  .password_hash = sut_str_from(hash),
+                                  .username = in->username,
+                                  .display_name = in->display_name};
+        if ((st = auth_account_insert(rq, account, &taken)) != 0)
+            return st;
+        account->password_hash = SUT_STR_NONE; /* it was in this frame */
+        return taken ? email_taken(rq) : 0;
+    }
+    if (account->status == AUTH_ACTIVE)
+        return email_taken(rq);
+    if ((st = auth_password_check(rq, in->password, account->password_hash, &same)) != 0)
+        return st;
+    if (!same)
+        return email_taken(rq);
+    account->username = in->username;
+    account->display_name = in->display_name;
+    return 0;
+}
+
+sut_status auth_register(sut_request *rq, const auth_register_in *in, auth_register_out *out)
+{
+    auth_account account;
+    auth_saga_end end;
+    sut_status st = pending_account(rq, in, &account);
+    if (st != 0)
+        return st;
+    if ((st = auth_saga_profile(rq, &account, &end)) != 0)
+        return st;
+    if (end == AUTH_SAGA_NAME_TAKEN)
+        return sut_fail_field_as(rq, AUTH_ERR_USERNAME_TAKEN, "/username", "taken", "This name is taken.");
+    if (end == AUTH_SAGA_UNDONE)
+        return try_again(rq);
+    activation a = {.account = &account};
+    if ((st = sut_pg_tx_run(rq, activate, &a)) != 0)
+        return st;
+    if (a.gone)
+        return try_again(rq);
+    auth_session_answer(rq, &a.grant, account.username, account.email, out);
+    return 0;
+}
