@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SETTLE_NS       SUT_NS_PER_S /* after a reconnect, services may still be on their way back */
+#define SETTLE_NS       (2 * SUT_NS_PER_S) /* after a reconnect, services may still be on their way back */
 #define SETTLE_AGAIN_NS (50 * SUT_NS_PER_MS)
 
 static client_call *call_of(sut_node *n)

@@ -169,7 +169,7 @@ bool client_session_takes_answers(const sut_client *c);
 /* hello.c: bodies of hello and welcome */
 SUT_MUST_CHECK sut_status client_hello_encode(const sut_client *c, sut_buf *out);
 /* 0, or -EBADMSG; fields that are not there keep what `ping_after_ms` held. */
-SUT_MUST_CHECK sut_status client_welcome_decode(sut_str body, uint32_t *ping_after_ms);
+SUT_MUST_CHECK sut_status client_welcome_decode(sut_arena *scratch, sut_str body, uint32_t *ping_after_ms);
 
 /* outbox.c */
 /* Encodes `env` behind `head_bytes` zeroed bytes of one allocation, which starts with a client_item. */

@@ -1,84 +1,85 @@
-/* Bodies of hello and welcome (docs/protocol.md, "Connecting"). */
+/* Bodies of hello and welcome (docs/protocol.md, "Hello and welcome"). */
 #include "client.h"
 
+#include "wire/msgpack.h"
+#include "wire/record.h"
+
 #include <errno.h>
-#include <msgpack.h>
-#include <string.h>
 
-static int write_to_buf(void *data, const char *bytes, size_t len)
+#define FIELD_ERRORS_MAX 1
+
+static sut_status add_text(sut_buf *out, const char *key, const char *value)
 {
-    return sut_buf_append(data, bytes, len) == 0 ? 0 : -1;
+    sut_status st = sut_mp_add_str(out, sut_str_from(key));
+    return st ? st : sut_mp_add_str(out, sut_str_from(value));
 }
 
-static void pack_cstr(msgpack_packer *pk, const char *s)
+static sut_status add_service(sut_buf *out, const client_serving *s)
 {
-    size_t len = strlen(s);
-    msgpack_pack_str(pk, len);
-    msgpack_pack_str_body(pk, s, len);
+    sut_status st = sut_mp_add_map(out, 2);
+    if (!st)
+        st = add_text(out, "name", s->service);
+    if (!st)
+        st = sut_mp_add_str(out, SUT_STR("credits"));
+    return st ? st : sut_mp_add_uint(out, s->credits);
 }
 
-static void pack_text(msgpack_packer *pk, const char *key, const char *value)
-{
-    pack_cstr(pk, key);
-    pack_cstr(pk, value);
-}
-
-static void pack_services(msgpack_packer *pk, const client_serving *s)
+static sut_status add_services(sut_buf *out, const client_serving *s)
 {
     bool serves = s->service && !s->leaving;
-    pack_cstr(pk, "services");
-    msgpack_pack_array(pk, serves ? 1 : 0);
-    if (!serves)
-        return;
-    msgpack_pack_map(pk, 2);
-    pack_text(pk, "name", s->service);
-    pack_cstr(pk, "credits");
-    msgpack_pack_uint32(pk, s->credits);
+    sut_status st = sut_mp_add_str(out, SUT_STR("services"));
+    if (!st)
+        st = sut_mp_add_array(out, serves ? 1 : 0);
+    return st || !serves ? st : add_service(out, s);
 }
 
 sut_status client_hello_encode(const sut_client *c, sut_buf *out)
 {
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, out, write_to_buf);
-    size_t before = out->len;
-    msgpack_pack_map(&pk, 5);
-    pack_text(&pk, "name", c->config.name);
-    pack_text(&pk, "instance", c->config.instance);
-    pack_text(&pk, "version", "libsut/" SUT_VERSION);
-    pack_cstr(&pk, "capabilities");
-    msgpack_pack_array(&pk, 1);
-    pack_cstr(&pk, "calls");
-    pack_services(&pk, &c->serving);
-    /* The packer reports no error; what was cut short by a refused append is no whole body. */
-    return sut_body_scan((sut_str){(const char *)out->data + before, out->len - before}) == SUT_ENV_OK
-               ? 0
-               : SUT_TRACE(-ENOMEM, "client.hello");
+    sut_status st = sut_mp_add_map(out, 5);
+    if (!st)
+        st = add_text(out, "name", c->config.name);
+    if (!st)
+        st = add_text(out, "instance", c->config.instance);
+    if (!st)
+        st = add_text(out, "version", "libsut/" SUT_VERSION);
+    if (!st)
+        st = sut_mp_add_str(out, SUT_STR("capabilities"));
+    if (!st)
+        st = sut_mp_add_array(out, 1);
+    if (!st)
+        st = sut_mp_add_str(out, SUT_STR("calls"));
+    return st ? st : add_services(out, &c->serving);
 }
 
-static bool key_is(const msgpack_object *o, const char *name)
-{
-    return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(name) &&
-           memcmp(o->via.str.ptr, name, o->via.str.size) == 0;
-}
+typedef struct welcome_body {
+    int64_t ping_after_ms;
+    uint8_t has_ping_after_ms;
+} welcome_body;
 
-sut_status client_welcome_decode(sut_str body, uint32_t *ping_after_ms)
+static const sut_field welcome_fields[] = {
+    {.name = "ping_after_ms",
+     .name_len = 13,
+     .type = SUT_T_I64,
+     .offset = offsetof(welcome_body, ping_after_ms),
+     .has_offset = offsetof(welcome_body, has_ping_after_ms),
+     .has_min = true,
+     .has_max = true,
+     .min_i = 1,
+     .max_i = UINT32_MAX,
+     .doc = "Silence after which a peer pings."},
+};
+static const sut_record welcome_record = {
+    .name = "welcome", .fields = welcome_fields, .count = SUT_ARRAY_LEN(welcome_fields), .size = sizeof(welcome_body)};
+
+sut_status client_welcome_decode(sut_arena *scratch, sut_str body, uint32_t *ping_after_ms)
 {
-    if (body.len == 0)
-        return 0;
-    if (sut_body_scan(body) != SUT_ENV_OK)
+    welcome_body welcome;
+    sut_field_errors errors;
+    sut_arena_reset(scratch);
+    sut_field_errors_init(&errors, scratch, FIELD_ERRORS_MAX);
+    if (sut_record_decode(&welcome_record, body, SUT_UNKNOWN_IGNORE, scratch, &welcome, &errors) != 0)
         return -EBADMSG;
-    msgpack_unpacked result;
-    msgpack_unpacked_init(&result);
-    if (msgpack_unpack_next(&result, body.ptr, body.len, NULL) != MSGPACK_UNPACK_SUCCESS) {
-        msgpack_unpacked_destroy(&result);
-        return -EBADMSG;
-    }
-    for (uint32_t i = 0; i < result.data.via.map.size; i++) {
-        const msgpack_object_kv *kv = &result.data.via.map.ptr[i];
-        if (key_is(&kv->key, "ping_after_ms") && kv->val.type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
-            kv->val.via.u64 <= UINT32_MAX)
-            *ping_after_ms = (uint32_t)kv->val.via.u64;
-    }
-    msgpack_unpacked_destroy(&result);
+    if (welcome.has_ping_after_ms == SUT_PRESENT)
+        *ping_after_ms = (uint32_t)welcome.ping_after_ms;
     return 0;
 }

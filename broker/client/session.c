@@ -186,7 +186,7 @@ static void welcomed(sut_client *c, const sut_envelope *env)
 {
     client_session *s = &c->session;
     uint32_t ping_after_ms = PING_AFTER_MS;
-    if (s->phase != PHASE_HELLO || client_welcome_decode(env->body, &ping_after_ms) != 0) {
+    if (s->phase != PHASE_HELLO || client_welcome_decode(c->scratch, env->body, &ping_after_ms) != 0) {
         client_session_restart(c, "a welcome that cannot be");
         return;
     }

@@ -8,20 +8,6 @@
 #define TIMEOUT_DEFAULT_MS 3000u
 #define ACCEPTED_BYTES_MAX (256u << 20) /* of all calls that a client holds */
 
-/* Tokens of [a-z0-9_], parted by single dots. */
-static bool subject_valid(sut_str s)
-{
-    if (!s.ptr || s.len == 0 || s.len > SUT_SUBJECT_MAX || s.ptr[0] == '.' || s.ptr[s.len - 1] == '.')
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char ch = s.ptr[i];
-        bool token = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
-        if (!token && (ch != '.' || s.ptr[i - 1] == '.'))
-            return false;
-    }
-    return true;
-}
-
 static sut_status build(sut_client *c, const sut_call *call, client_call **out)
 {
     char trace[SUT_TRACEPARENT_LEN + 1];
@@ -74,7 +60,7 @@ static bool charge(sut_client *c, uint32_t bytes)
 
 sut_status sut_call_start(sut_client *c, const sut_call *call, sut_result_fn fn, void *arg, sut_call_id *id)
 {
-    if (!fn || !subject_valid(call->subject))
+    if (!fn || !sut_subject_valid(call->subject))
         return -EINVAL;
     client_call *made;
     sut_status st = build(c, call, &made);
