@@ -34,4 +34,9 @@ SUT_MUST_CHECK sut_status sut_kit_redis(sut_request *rq, const sut_str *args, si
 #define SUT_KIT_REDIS(rq, out, ...)                                                                                    \
     sut_kit_redis((rq), (const sut_str[]){__VA_ARGS__}, sizeof((const sut_str[]){__VA_ARGS__}) / sizeof(sut_str), (out))
 
+/* A Lua script (sut_redis_script_init of redis/redis.h, at start): `args` are `keys` keys, then the other arguments. */
+struct sut_redis_script;
+SUT_MUST_CHECK sut_status sut_kit_redis_eval(sut_request *rq, const struct sut_redis_script *script, size_t keys,
+                                             const sut_str *args, size_t count, sut_kit_redis_answer *out);
+
 #endif
