@@ -160,6 +160,15 @@ static void check_fits(pg_checker *k, const pg_field *f, const char *what)
                  "%s is required, so its default would never be used; remove one of the two", what);
 }
 
+/* In C a required field has no companion, so its null is a pointer of NULL. */
+static void check_null(pg_checker *k, const pg_field *f, const char *what)
+{
+    const uint32_t pointers = T_TEXT | T(SUT_T_RECORD);
+    if (f->required && f->nullable && !(pointers & T(f->type)))
+        pg_error(k->c, f->pos, "%s: a required field that is nullable must be a string, bytes or a record, not %s",
+                 what, pg_type_name(f->type));
+}
+
 static void check_range(pg_checker *k, pg_field *f, const char *what)
 {
     if (!((T_INTS | T(SUT_T_F64)) & T(f->type)))
@@ -276,6 +285,7 @@ void pg_check_field(pg_checker *k, const pg_domain *d, pg_field *f, const char *
     f->resolved = resolve_type(k, d, f, what);
     if (f->resolved) {
         check_fits(k, f, what);
+        check_null(k, f, what);
         check_range(k, f, what);
         check_lengths(k, f, what);
         check_pattern(k, f, what);
@@ -284,7 +294,7 @@ void pg_check_field(pg_checker *k, const pg_domain *d, pg_field *f, const char *
         if ((f->said & PG_SAID(PG_KEY_DEFAULT)) && (T_SIMPLE & T(f->type)))
             (void)pg_check_scalar(k, f, f->default_node, pg_printf(k->c, "%s: \"default\"", what), &f->def);
     }
-    if (!f->doc && f->type_node)
+    if (!f->doc && f->resolved)
         pg_error(k->c, f->pos, "%s has no \"doc\"; say in one line what it is", what);
     f->state = PG_CHECKED;
 }

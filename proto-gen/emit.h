@@ -19,6 +19,7 @@ void pg_emit_c(pg_context *c, const pg_model *m, pg_outputs *o);       /* NAME_s
 void pg_emit_service(pg_context *c, const pg_model *m, pg_outputs *o); /* NAME_service.h, NAME_service.c */
 void pg_emit_methods(pg_context *c, const pg_model *m, pg_outputs *o); /* schema_methods.c: domains, methods by name */
 void pg_emit_routes(pg_context *c, const pg_model *m, pg_outputs *o);  /* schema_routes.c: methods by path */
+void pg_emit_openapi(pg_context *c, const pg_model *m, pg_outputs *o); /* openapi.json */
 
 /* Shared by the C emitters. */
 void pg_c_header(const pg_domain *d, bool has_common, sut_buf *b);                           /* emit_c_header.c */

@@ -1,6 +1,7 @@
 /* Emits the tables over all domains: sut_domains and sut_methods (by name: what the broker and `sut` look up) and
  * sut_routes (by path: what the edge builds its router from). */
 #include "emit.h"
+#include "openapi.h"
 
 #include <stdlib.h>
 
@@ -47,6 +48,11 @@ static const pg_method **collect(pg_context *c, const pg_model *m, bool http, si
     return all;
 }
 
+const pg_method **pg_http_methods(pg_context *c, const pg_model *m, size_t *count)
+{
+    return collect(c, m, true, count);
+}
+
 void pg_emit_methods(pg_context *c, const pg_model *m, pg_outputs *o)
 {
     sut_buf *b = pg_output_new(c, o, "schema_methods.c");
@@ -67,6 +73,6 @@ void pg_emit_routes(pg_context *c, const pg_model *m, pg_outputs *o)
     pg_banner_c(b, "All methods that HTTP reaches, sorted by path, then verb.", "the schemas");
     put_includes(m, b);
     size_t count;
-    const pg_method **all = collect(c, m, true, &count);
+    const pg_method **all = pg_http_methods(c, m, &count);
     put_table(all, count, "sut_route", b);
 }

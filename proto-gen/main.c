@@ -1,9 +1,11 @@
 /* proto-gen's command line: reads schemas, checks them, and writes or compares what the emitters make of them. */
 #include "base/config.h"
 #include "check.h"
+#include "compat.h"
 #include "emit.h"
 #include "load.h"
 
+#include <dirent.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,10 +97,48 @@ static bool report(const pg_context *c)
     return c->error_count > 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The schemas in `dir`, sorted; ends the program if it cannot be read or holds none. */
+static char **list_schemas(pg_context *c, const char *dir, size_t *count)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        wrong_usage("cannot read the folder ", dir);
+    enum { SCHEMAS_MAX = 256 };
+    char **paths = PG_ARRAY(c, SCHEMAS_MAX, char *);
+    *count = 0;
+    for (const struct dirent *e; (e = readdir(d)) && *count < SCHEMAS_MAX;) {
+        const char *dot = strrchr(e->d_name, '.');
+        if (dot && dot != e->d_name && strcmp(dot, ".yaml") == 0)
+            paths[(*count)++] = pg_printf(c, "%s/%s", dir, e->d_name);
+    }
+    (void)closedir(d);
+    if (*count == 0)
+        wrong_usage("there are no schemas in ", dir);
+    qsort(paths, *count, sizeof(*paths), compare_names);
+    return paths;
+}
+
+static void compare_with(pg_context *c, const char *dir, const pg_model *m)
+{
+    size_t count;
+    char **paths = list_schemas(c, dir, &count);
+    pg_model *old_model = pg_load(c, paths, count);
+    pg_check(c, old_model);
+    if (c->error_count == 0)
+        pg_compare(c, old_model, m);
+}
+
 static int run(pg_context *c, const options *o, pg_outputs *outputs)
 {
     pg_model *m = pg_load(c, o->schemas, o->schema_count);
     pg_check(c, m);
+    if (c->error_count == 0 && o->against)
+        compare_with(c, o->against, m);
     if (report(c))
         return 1;
     if (!o->out && !o->check)

@@ -106,5 +106,5 @@ const pg_method *pg_find_method(const pg_domain *d, const char *name)
 
 bool pg_has_presence(const pg_field *f)
 {
-    return !f->required || f->nullable;
+    return !f->required;
 }

@@ -1,0 +1,213 @@
+/* JSON Schemas of fields and records (openapi.h). */
+#include "check.h"
+#include "openapi.h"
+
+const char *pg_openapi_name(pg_context *c, const pg_record *r)
+{
+    return pg_printf(c, "%s_%s", r->domain->name, r->name);
+}
+
+/* What JSON Schema can say of our formats: its own name for one, or a pattern. */
+static const struct {
+    const char *format, *pattern;
+} s_formats[] = {
+    [SUT_FMT_NONE] = {NULL, NULL},
+    [SUT_FMT_EMAIL] = {"email", NULL},
+    [SUT_FMT_URI] = {"uri", NULL},
+    [SUT_FMT_HTTP_URI] = {"uri", "^[Hh][Tt][Tt][Pp][Ss]?://"},
+    [SUT_FMT_USERNAME] = {NULL, "^[A-Za-z0-9][A-Za-z0-9_.]*$"},
+    [SUT_FMT_UUID] = {"uuid", NULL},
+    [SUT_FMT_HEX] = {NULL, "^([0-9A-Fa-f]{2})*$"},
+    [SUT_FMT_BASE64URL] = {NULL, "^[A-Za-z0-9_-]*$"},
+    [SUT_FMT_LOCALE] = {NULL, "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"},
+    [SUT_FMT_TIMEZONE] = {NULL, "^[A-Za-z0-9_+/-]+$"},
+    [SUT_FMT_PAST_DATE] = {"date", NULL},
+};
+
+static void put_type(pg_json *j, const char *type, bool nullable)
+{
+    if (!nullable) {
+        pg_json_string(j, "type", type);
+        return;
+    }
+    pg_json_array(j, "type");
+    pg_json_string(j, NULL, type);
+    pg_json_string(j, NULL, "null");
+    pg_json_end_array(j);
+}
+
+static void put_integer(pg_json *j, const pg_field *f)
+{
+    bool small = f->type == SUT_T_I32;
+    put_type(j, "integer", f->nullable);
+    pg_json_string(j, "format", small ? "int32" : "int64");
+    pg_json_number(j, "minimum", f->min_node ? f->min.i : small ? INT32_MIN : INT64_MIN);
+    pg_json_number(j, "maximum", f->max_node ? f->max.i : small ? INT32_MAX : INT64_MAX);
+}
+
+static void put_number(pg_json *j, pg_context *c, const pg_field *f)
+{
+    put_type(j, "number", f->nullable);
+    pg_json_string(j, "format", "double");
+    if (f->min_node)
+        pg_json_raw(j, "minimum", pg_double_text(c, f->min.f));
+    if (f->max_node)
+        pg_json_raw(j, "maximum", pg_double_text(c, f->max.f));
+}
+
+/* Lengths in bytes have no word in JSON Schema: bounds in characters that follow from them, and our own word. */
+static void put_string(pg_json *j, pg_context *c, const pg_field *f)
+{
+    enum { UTF8_BYTES_MAX = 4 };
+    uint32_t implied = (f->min_bytes + UTF8_BYTES_MAX - 1) / UTF8_BYTES_MAX;
+    uint32_t min = f->min_chars > implied ? f->min_chars : implied;
+    uint32_t max = f->max_chars && (!f->max_bytes || f->max_chars < f->max_bytes) ? f->max_chars : f->max_bytes;
+    put_type(j, "string", f->nullable);
+    if (s_formats[f->format].format)
+        pg_json_string(j, "format", s_formats[f->format].format);
+    if (min)
+        pg_json_number(j, "minLength", min);
+    if (max)
+        pg_json_number(j, "maxLength", max);
+    if (f->min_bytes)
+        pg_json_number(j, "x-min-bytes", f->min_bytes);
+    if (f->max_bytes)
+        pg_json_number(j, "x-max-bytes", f->max_bytes);
+    if (f->pattern)
+        pg_json_string(j, "pattern", pg_printf(c, "^(?:%s)$", f->pattern));
+    else if (s_formats[f->format].pattern)
+        pg_json_string(j, "pattern", s_formats[f->format].pattern);
+}
+
+static void put_enum(pg_json *j, pg_context *c, const pg_field *f)
+{
+    put_type(j, "string", f->nullable);
+    pg_json_array(j, "enum");
+    for (size_t i = 0; i < f->enumeration->count; i++)
+        pg_json_string(j, NULL, f->enumeration->values[i].name);
+    if (f->nullable)
+        pg_json_raw(j, NULL, "null");
+    pg_json_end_array(j);
+    pg_json_object(j, "x-enum-docs");
+    for (size_t i = 0; i < f->enumeration->count; i++)
+        pg_json_string(j, f->enumeration->values[i].name, f->enumeration->values[i].doc);
+    pg_json_end_object(j);
+    (void)c;
+}
+
+static void put_collection(pg_json *j, pg_context *c, const pg_field *f)
+{
+    bool list = f->type == SUT_T_LIST;
+    put_type(j, list ? "array" : "object", f->nullable);
+    if (f->min_items)
+        pg_json_number(j, list ? "minItems" : "minProperties", f->min_items);
+    pg_json_number(j, list ? "maxItems" : "maxProperties", f->max_items ? f->max_items : 10000);
+    pg_openapi_field(j, list ? "items" : "additionalProperties", c, f->element);
+}
+
+static void put_reference(pg_json *j, pg_context *c, const pg_field *f)
+{
+    const char *ref = pg_printf(c, "#/components/schemas/%s", pg_openapi_name(c, f->record));
+    if (!f->nullable) {
+        pg_json_string(j, "$ref", ref);
+        return;
+    }
+    pg_json_array(j, "anyOf");
+    pg_json_object(j, NULL);
+    pg_json_string(j, "$ref", ref);
+    pg_json_end_object(j);
+    pg_json_object(j, NULL);
+    pg_json_string(j, "type", "null");
+    pg_json_end_object(j);
+    pg_json_end_array(j);
+}
+
+static void put_default(pg_json *j, pg_context *c, const pg_field *f)
+{
+    switch (f->type) {
+    case SUT_T_BOOL: pg_json_bool(j, "default", f->def.b); break;
+    case SUT_T_I32:
+    case SUT_T_I64: pg_json_number(j, "default", f->def.i); break;
+    case SUT_T_F64: pg_json_raw(j, "default", pg_double_text(c, f->def.f)); break;
+    default: pg_json_string(j, "default", f->default_node->text); break;
+    }
+}
+
+static void put_notes(pg_json *j, pg_context *c, const pg_field *f)
+{
+    if (f->default_node)
+        put_default(j, c, f);
+    if (f->secret)
+        pg_json_bool(j, "x-secret", true);
+    if (f->personal)
+        pg_json_bool(j, "x-personal", true);
+    if (f->since)
+        pg_json_string(j, "x-since", f->since);
+    if (f->example_json) {
+        pg_json_array(j, "examples");
+        pg_json_raw(j, NULL, f->example_json);
+        pg_json_end_array(j);
+    }
+}
+
+void pg_openapi_field(pg_json *j, const char *key, pg_context *c, const pg_field *f)
+{
+    pg_json_object(j, key);
+    if (*f->name)
+        pg_json_string(j, "description", f->doc);
+    switch (f->type) {
+    case SUT_T_BOOL: put_type(j, "boolean", f->nullable); break;
+    case SUT_T_I32:
+    case SUT_T_I64: put_integer(j, f); break;
+    case SUT_T_F64: put_number(j, c, f); break;
+    case SUT_T_STRING: put_string(j, c, f); break;
+    case SUT_T_BYTES:
+        put_type(j, "string", f->nullable);
+        pg_json_string(j, "contentEncoding", "base64");
+        break;
+    case SUT_T_TIMESTAMP:
+        put_type(j, "string", f->nullable);
+        pg_json_string(j, "format", "date-time");
+        break;
+    case SUT_T_DATE:
+        put_type(j, "string", f->nullable);
+        pg_json_string(j, "format", "date");
+        break;
+    case SUT_T_ENUM: put_enum(j, c, f); break;
+    case SUT_T_RECORD: put_reference(j, c, f); break;
+    case SUT_T_LIST:
+    case SUT_T_MAP: put_collection(j, c, f); break;
+    }
+    put_notes(j, c, f);
+    pg_json_end_object(j);
+}
+
+static bool wanted(const pg_method *m, size_t i)
+{
+    return !m || m->sources[i].from == SUT_FROM_BODY;
+}
+
+void pg_openapi_record(pg_json *j, const char *key, pg_context *c, const pg_record *r, bool input, const pg_method *m)
+{
+    pg_json_object(j, key);
+    pg_json_string(j, "description", r->doc);
+    pg_json_string(j, "type", "object");
+    bool any = false;
+    for (size_t i = 0; i < r->count; i++)
+        any = any || (r->fields[i].required && wanted(m, i));
+    if (any) {
+        pg_json_array(j, "required");
+        for (size_t i = 0; i < r->count; i++)
+            if (r->fields[i].required && wanted(m, i))
+                pg_json_string(j, NULL, r->fields[i].name);
+        pg_json_end_array(j);
+    }
+    pg_json_object(j, "properties");
+    for (size_t i = 0; i < r->count; i++)
+        if (wanted(m, i))
+            pg_openapi_field(j, r->fields[i].name, c, &r->fields[i]);
+    pg_json_end_object(j);
+    if (input)
+        pg_json_bool(j, "additionalProperties", false);
+    pg_json_end_object(j);
+}
