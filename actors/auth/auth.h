@@ -11,6 +11,7 @@
 typedef struct auth_settings {
     const char *jwt_keys;   /* SUT_JWT_KEYS */
     const char *jwt_secret; /* JWT_SECRET */
+    const char *jwt_issuer, *jwt_audience;
     int64_t bcrypt_cost;
     int64_t access_ttl_s;
     int64_t refresh_ttl_s;
@@ -19,6 +20,7 @@ typedef struct auth_settings {
 extern auth_settings auth_config;
 /* Loaded once at start; a changed file takes a restart (rotation with overlap needs none on the verifying side). */
 extern sut_keyring *auth_keys;
+extern sut_token_rules auth_token_rules;
 
 /* ---- account.c: rows of users ---- */
 

@@ -2,7 +2,10 @@
 #include "auth.h"
 #include "auth_service.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <strings.h>
 
 typedef struct ending {
     int64_t user_id;
@@ -30,26 +33,45 @@ sut_status auth_logout(sut_request *rq, const auth_logout_in *in, auth_logout_ou
     return st;
 }
 
-static const sut_pg_stmt s_verify = {
-    "auth_verify",
-    "SELECT u.level, s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id "
+static const sut_pg_stmt s_live = {
+    "auth_session_live",
+    "SELECT u.level FROM sessions s JOIN users u ON u.id = s.user_id "
     "WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.status = 'active'",
     2};
 
+static bool bearer(sut_str header, sut_str *token)
+{
+    const char scheme[] = "Bearer ";
+    size_t len = sizeof scheme - 1;
+    if (header.len <= len || strncasecmp(header.ptr, scheme, len) != 0)
+        return false;
+    *token = (sut_str){header.ptr + len, header.len - len};
+    return true;
+}
+
 sut_status auth_verify(sut_request *rq, const auth_verify_in *in, auth_verify_out *out)
 {
-    (void)in;
-    const sut_principal *who = sut_request_principal(rq);
+    sut_str token;
+    sut_claims claims;
     const sut_pg_result *r;
-    sut_status st = sut_pg_read(rq, &s_verify, SUT_PG_PARAMS(sut_pg_text(who->session), sut_pg_i64(who->user_id)), &r);
+    if (!bearer(in->authorization, &token))
+        return sut_fail(rq, AUTH_ERR_TOKEN_INVALID, "The Authorization header must be `Bearer TOKEN`.");
+    sut_token_fault fault = sut_token_verify(auth_keys, &auth_token_rules, token, sut_wall_us() / 1000000, &claims);
+    if (fault != SUT_TOKEN_OK)
+        return sut_fail(rq, fault == SUT_TOKEN_EXPIRED ? AUTH_ERR_TOKEN_EXPIRED : AUTH_ERR_TOKEN_INVALID, "%s",
+                        sut_token_fault_text(fault));
+    sut_status st = sut_pg_read(
+        rq, &s_live, SUT_PG_PARAMS(sut_pg_text(sut_str_from(claims.session)), sut_pg_i64(claims.user_id)), &r);
     if (st != 0)
         return st;
     if (sut_pg_rows(r) == 0)
-        return sut_fail(rq, SUT_ERR_UNAUTHENTICATED, "The session has ended.");
-    out->valid = true;
-    out->user_id = who->user_id;
-    out->permissions = sut_pg_get_i32(r, 0, 0);
-    out->expires_at = sut_pg_get_timestamptz(r, 0, 1);
+        return sut_fail(rq, AUTH_ERR_TOKEN_INVALID, "The session has ended.");
+    *out = (auth_verify_out){
+        .valid = true,
+        .user_id = claims.user_id,
+        .permissions = sut_pg_get_i32(r, 0, 0),
+        .expires_at = claims.expires_at * 1000000,
+    };
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 auth_settings auth_config;
 sut_keyring *auth_keys;
+sut_token_rules auth_token_rules;
 
 static const sut_setting s_settings[] = {
     {.name = "SUT_JWT_KEYS",
@@ -24,6 +25,16 @@ static const sut_setting s_settings[] = {
      .fallback = "",
      .secret = true,
      .doc = "One key of 32 bytes or more instead of SUT_JWT_KEYS, as the seed has it"},
+    {.name = "JWT_ISSUER",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, jwt_issuer),
+     .fallback = "",
+     .doc = "`iss` of access tokens; empty: none"},
+    {.name = "JWT_AUDIENCE",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, jwt_audience),
+     .fallback = "",
+     .doc = "`aud` of access tokens; empty: none"},
     {.name = "BCRYPT_COST",
      .type = SUT_SET_INT,
      .offset = offsetof(auth_settings, bcrypt_cost),
@@ -58,6 +69,7 @@ static sut_status on_start(sut_request *rq, void *arg)
     (void)arg;
     if (sut_keyring_load(&auth_keys, auth_config.jwt_keys, auth_config.jwt_secret, error, sizeof error) != 0)
         sut_program_die(SUT_EXIT_CONFIG, "%s", error);
+    auth_token_rules = (sut_token_rules){auth_config.jwt_issuer, auth_config.jwt_audience};
     if (auth_password_init((int)auth_config.bcrypt_cost) != 0)
         return sut_fail_internal(rq, "libxcrypt does not know $2b$");
     return 0;

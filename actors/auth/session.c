@@ -34,8 +34,12 @@ sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant
 {
     uint8_t hash[AUTH_TOKEN_HASH_SIZE];
     grant->issued_us = sut_wall_us();
-    grant->access_token = auth_access_token(rq, auth_keys, grant->user_id, grant->level, grant->session_id,
-                                            grant->issued_us / US_PER_S, auth_config.access_ttl_s);
+    sut_claims claims = {.user_id = grant->user_id,
+                         .level = grant->level,
+                         .issued_at = grant->issued_us / US_PER_S,
+                         .expires_at = grant->issued_us / US_PER_S + auth_config.access_ttl_s};
+    memcpy(claims.session, grant->session_id, sizeof grant->session_id);
+    grant->access_token = auth_access_token(rq, &claims);
     grant->refresh_token = auth_refresh_token_make(rq, hash);
     if (!grant->access_token.ptr || !grant->refresh_token.ptr)
         return sut_fail_internal(rq, "tokens could not be made");

@@ -1,39 +1,21 @@
-/* Makes tokens. Verifying access tokens is the edge's job (edge/gate). */
-#include "token.h"
+/* Makes tokens. */
+#include "auth.h"
 
 #include "base/clock.h"
 
-#include <jwt.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 
 #define REFRESH_PREFIX "srt_" /* so that leaked tokens can be recognised by scanners */
 #define REFRESH_BYTES  32
 
-static bool add_claims(jwt_t *jwt, int64_t user_id, int32_t level, const char *session_id, int64_t issued_s,
-                       int64_t ttl_s)
+sut_str auth_access_token(sut_request *rq, const sut_claims *claims)
 {
-    return jwt_add_grant_int(jwt, "user_id", user_id) == 0 && jwt_add_grant_int(jwt, "permissions", level) == 0 &&
-           jwt_add_grant(jwt, "sid", session_id) == 0 && jwt_add_grant_int(jwt, "iat", issued_s) == 0 &&
-           jwt_add_grant_int(jwt, "exp", issued_s + ttl_s) == 0;
-}
-
-sut_str auth_access_token(sut_request *rq, const sut_keyring *keys, int64_t user_id, int32_t level,
-                          const char *session_id, int64_t issued_s, int64_t ttl_s)
-{
-    const sut_key *key = sut_keyring_signing(keys);
-    sut_str token = SUT_STR_NONE;
-    jwt_t *jwt = NULL;
-    if (jwt_new(&jwt) != 0)
-        return token;
-    if (add_claims(jwt, user_id, level, session_id, issued_s, ttl_s) &&
-        jwt_set_alg(jwt, JWT_ALG_HS256, key->bytes, (int)key->len) == 0 && jwt_add_header(jwt, "kid", key->kid) == 0) {
-        char *text = jwt_encode_str(jwt);
-        if (text)
-            token = sut_request_str(rq, sut_str_from(text));
-        free(text);
-    }
-    jwt_free(jwt);
+    char *text = NULL;
+    if (sut_token_sign(auth_keys, &auth_token_rules, claims, &text) != 0)
+        return SUT_STR_NONE;
+    sut_str token = sut_request_str(rq, sut_str_from(text));
+    free(text);
     return token;
 }
 

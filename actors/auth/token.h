@@ -1,17 +1,15 @@
-/* Tokens: signed access tokens (JWT, HS256) and opaque refresh tokens. */
+/* Tokens: signed access tokens (token/token.h) and opaque refresh tokens. */
 #ifndef AUTH_TOKEN_H
 #define AUTH_TOKEN_H
 
-#include "base/keyring.h"
 #include "kit/kit.h"
+#include "token/token.h"
 
 #define AUTH_SESSION_ID_SIZE 33 /* 16 random bytes in hex, and NUL */
 #define AUTH_TOKEN_HASH_SIZE 32 /* SHA-256 */
 
-/* Claims: user_id, permissions (the level), sid, iat, exp; header: alg HS256, kid of the first key. The string lives in
- * the request's arena; absent if libjwt failed. */
-sut_str auth_access_token(sut_request *rq, const sut_keyring *keys, int64_t user_id, int32_t level,
-                          const char *session_id, int64_t issued_s, int64_t ttl_s);
+/* Signed with the first key. The string lives in the request's arena; absent if it could not be made. */
+sut_str auth_access_token(sut_request *rq, const sut_claims *claims);
 
 void auth_session_id_make(char out[AUTH_SESSION_ID_SIZE]);
 /* Makes a refresh token into the arena and its SHA-256, which is all that is stored. */

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "gate/token.h"
+#include "token/token.h"
 
 #include <errno.h>
 #include <pthread.h>

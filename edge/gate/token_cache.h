@@ -4,7 +4,7 @@
 #ifndef SUT_GATE_TOKEN_CACHE_H
 #define SUT_GATE_TOKEN_CACHE_H
 
-#include "gate/token.h"
+#include "token/token.h"
 
 typedef struct sut_token_cache sut_token_cache;
 

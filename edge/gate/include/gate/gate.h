@@ -6,7 +6,7 @@
 
 #include "gate/limiter.h"
 #include "gate/revocations.h"
-#include "gate/token.h"
+#include "token/token.h"
 #include "wire/schema.h"
 
 typedef struct sut_gate sut_gate;

@@ -1,5 +1,5 @@
-/* Verifies access tokens: the header ours, the signature libjwt's, every claim ours again (see gate/token.h). */
-#include "gate/token.h"
+/* Verifies access tokens: the header ours, the signature libjwt's, every claim ours again (see token/token.h). */
+#include "token/token.h"
 
 #include <jansson.h>
 #include <jwt.h>

@@ -1,4 +1,5 @@
-/* Access tokens: JWT (RFC 7519), HS256 only, signed by the auth actor and verified here.
+/* Access tokens: JWT (RFC 7519), HS256 only. The one place that knows their format: the auth actor signs with it, edge
+ * and auth verify with it.
  *
  * Header: alg "HS256"; kid: the key's id in the key ring (base/keyring.h; absent: "0"); typ "JWT" or absent; no crit.
  * Claims: user_id (integer from 1), permissions (1 USER or 3 ADMIN), iat and exp (integer seconds since 1970; exp - iat
@@ -7,8 +8,8 @@
  *
  * libjwt 1.10.2 succeeds unchecked without a key, takes an RSA public key for an HS256 secret, ignores exp and
  * overflows its stack on long tokens: every rule it lacks is enforced here, before or behind it. */
-#ifndef SUT_GATE_TOKEN_H
-#define SUT_GATE_TOKEN_H
+#ifndef SUT_TOKEN_TOKEN_H
+#define SUT_TOKEN_TOKEN_H
 
 #include "base/keyring.h"
 
@@ -43,6 +44,10 @@ typedef struct sut_token_rules {
     const char *audience; /* the same */
 } sut_token_rules;
 
+/* Signs claims with the ring's first key; issuer and audience are added if the rules name them. *out is malloc'd. Any
+ * thread. -ENOMEM. */
+SUT_MUST_CHECK sut_status sut_token_sign(const sut_keyring *ring, const sut_token_rules *rules,
+                                         const sut_claims *claims, char **out);
 /* Verifies one token at `now_s` (seconds since 1970). Any thread. `out` is filled only on SUT_TOKEN_OK. */
 SUT_MUST_CHECK sut_token_fault sut_token_verify(const sut_keyring *ring, const sut_token_rules *rules, sut_str token,
                                                 int64_t now_s, sut_claims *out);
