@@ -354,13 +354,22 @@ sut_str sut_acl_name(const sut_acl_entry *e)
     return e ? e->name : SUT_STR_NONE;
 }
 
+/* `*.*` and `>` are everybody's methods, not the broker's own: those must be named. */
+static bool pattern_allows(sut_str pattern, sut_str subject)
+{
+    static const char own[] = "broker.";
+    bool is_own = subject.len >= sizeof(own) - 1 && memcmp(subject.ptr, own, sizeof(own) - 1) == 0;
+    bool wild_first = pattern.len > 0 && (pattern.ptr[0] == '*' || pattern.ptr[0] == '>');
+    return !(is_own && wild_first) && sut_subject_match(pattern, subject);
+}
+
 bool sut_acl_allows(const sut_acl_entry *e, sut_right right, sut_str subject)
 {
     if (!e || e->revoked || (size_t)right >= SUT_RIGHT_COUNT)
         return false;
     const pattern_list *list = &e->rights[right];
     for (size_t i = 0; i < list->count; i++) {
-        if (sut_subject_match(list->items[i], subject))
+        if (pattern_allows(list->items[i], subject))
             return true;
     }
     return false;

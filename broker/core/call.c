@@ -60,10 +60,7 @@ static core_call *take_on(sut_core *c, core_session *s, const sut_envelope *env,
     if (st) {
         if (call)
             core_call_free(c, call);
-        if (st == -EEXIST)
-            refuse(c, s, env, &(core_error){SUT_ERR_BAD_ENVELOPE, 0, "a call with this id waits already"});
-        else
-            refuse(c, s, env, &(core_error){SUT_ERR_OVERLOADED, CORE_RETRY_UNKNOWN_MS, "the broker's memory is full"});
+        refuse(c, s, env, &(core_error){SUT_ERR_OVERLOADED, CORE_RETRY_UNKNOWN_MS, "the broker's memory is full"});
         return NULL;
     }
     call->caller = s;
@@ -132,6 +129,10 @@ void core_call_input(sut_core *c, core_session *s, const sut_envelope *env)
     if (env->subject.len == 0 || env->subject.len > SUT_SUBJECT_MAX) {
         core_session_drop(c, s, SUT_DROP_BAD_ENVELOPE, env->id,
                           &(core_error){SUT_ERR_BAD_ENVELOPE, 0, "a call needs a subject"});
+        return;
+    }
+    if (sut_u64map_get(s->calls_by_id, env->id)) { /* first of all: no other error may seem to answer that call */
+        refuse(c, s, env, &(core_error){SUT_ERR_BAD_ENVELOPE, 0, "a call with this id waits already"});
         return;
     }
     const core_route *route = core_route_find(c, s, env->subject);

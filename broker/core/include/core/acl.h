@@ -5,7 +5,8 @@
  *   NAME role=edge|actor|tool|operator call=PATTERNS serve=PATTERNS publish=PATTERNS subscribe=PATTERNS tap=PATTERNS
  *   [key=CURVE-PUBLIC-Z85] [revoked]
  * NAME: 1 to 64 letters, digits, '.', '_', '-'. role= is required, a name and a key appear once in the file.
- * PATTERNS: comma-separated subjects as sut_subject_match has them, or `-`. */
+ * PATTERNS: comma-separated subjects as sut_subject_match has them, or `-`. A pattern that starts with a wildcard does
+ * not match `broker.…`: the broker's own methods must be named (`broker.*`). */
 #ifndef SUT_CORE_ACL_H
 #define SUT_CORE_ACL_H
 
