@@ -376,7 +376,7 @@ static sut_status write_body(const sut_record *desc, sut_str body, sut_buf *out)
     sut_mp_item map;
     if (sut_mp_next(&in, &map) || map.type != SUT_MP_MAP)
         return -EBADMSG;
-    status = desc ? write_record(&w, desc, map.v.count, &in, 1) : write_map(&w, NULL, map.v.count, &in, 1);
+    status = desc ? write_record(&w, desc, map.v.count, &in, 0) : write_map(&w, NULL, map.v.count, &in, 0);
     if (!status && in.at != in.end)
         status = -EBADMSG;
     out->len = status ? start : (size_t)(w.at - out->data);
