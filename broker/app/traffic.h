@@ -1,0 +1,18 @@
+/* Messages in, envelopes out: between the listeners and the core. */
+#ifndef SUT_APP_TRAFFIC_H
+#define SUT_APP_TRAFFIC_H
+
+#include "broker.h"
+
+extern const sut_core_ops sut_traffic_ops; /* `app` is the sut_broker */
+
+/* Reads a bounded batch from a port and lets the core work on it. True if there may be more. */
+bool sut_traffic_receive(sut_broker *b, sut_broker_port *port);
+/* Must follow whatever may have called the core: closes doomed peers, answers broker.*, sends, arms timers. */
+void sut_traffic_settle(sut_broker *b);
+/* sut_listener.on_gone. */
+void sut_traffic_on_gone(void *broker, void *peer);
+/* Logs and counts a refusal before there was a session. */
+void sut_traffic_refused(sut_broker *b, const char *reason, const char *what, sut_str name);
+
+#endif
