@@ -18,7 +18,7 @@ typedef struct settings {
 } settings;
 
 typedef struct totals {
-    uint64_t passed, failed, calls, replies, errors, failovers, executions, drops;
+    uint64_t hash, passed, failed, calls, replies, errors, failovers, executions, drops;
     uint64_t by_error[SUT_ERR_PLATFORM_COUNT], by_drop[SIM_DROP_REASONS];
 } totals;
 
@@ -84,6 +84,7 @@ static void run_one(const settings *s, uint64_t seed, totals *t)
             (void)snprintf(r.reason, sizeof(r.reason), "the same seed gave other outputs the second time");
         }
     }
+    t->hash += r.hash;
     t->passed += r.ok;
     t->failed += !r.ok;
     t->calls += r.calls;
@@ -112,6 +113,7 @@ static totals run_share(const settings *s, uint32_t share)
 
 static void add(totals *sum, const totals *t)
 {
+    sum->hash += t->hash;
     sum->passed += t->passed;
     sum->failed += t->failed;
     sum->calls += t->calls;
@@ -172,7 +174,8 @@ static void print_totals(const settings *s, const totals *t)
     printf("\ndrops:");
     for (size_t i = 0; i < SIM_DROP_REASONS; i++)
         printf(" %s %llu", sut_drop_reason_name((sut_drop_reason)i), (unsigned long long)t->by_drop[i]);
-    printf("\n%llu passed, %llu failed\n", (unsigned long long)t->passed, (unsigned long long)t->failed);
+    printf("\noutputs: %016llx\n%llu passed, %llu failed\n", (unsigned long long)t->hash, (unsigned long long)t->passed,
+           (unsigned long long)t->failed);
 }
 
 int main(int argc, char **argv)

@@ -71,7 +71,8 @@ static bool answer_arrives(sim_world *w, sim_conn *k, const sut_envelope *env)
             continue;
         if (env->body.len == 0) /* made up by faults.c, and it hit a real call by chance */
             return false;
-        w->input_call = k->given[i].call;
+        if (env->opt.attempt == 0 || env->opt.attempt == k->given[i].attempt)
+            w->input_call = k->given[i].call;
         k->outstanding[k->given[i].service]--;
         k->given[i] = k->given[--k->given_count];
         return true;
@@ -88,12 +89,10 @@ static void credit_arrives(sim_world *w, sim_conn *k, const sut_envelope *env)
     k->granted[service] = sum < w->limits.max_credits ? sum : w->limits.max_credits;
 }
 
-bool sim_oracle_before(sim_world *w, uint32_t conn, const sut_envelope *env)
+static bool arrives(sim_world *w, uint32_t conn, const sut_envelope *env)
 {
     sim_conn *k = &w->conns[conn];
     uint32_t call = call_of_id(w, env->id);
-    w->input_kind = k->bad ? 0 : env->kind;
-    w->input_call = SIM_NONE;
     switch (env->kind) {
     case SUT_CALL: return call == SIM_NONE || call_arrives(w, conn, call);
     case SUT_REPLY:
@@ -102,11 +101,33 @@ bool sim_oracle_before(sim_world *w, uint32_t conn, const sut_envelope *env)
     case SUT_BYE: k->bye = k->ready; break;
     case SUT_CANCEL:
         if (call != SIM_NONE)
-            w->calls[call].cancelled = true;
+            w->calls[call].cancelled = w->calls[call].cancel_due = w->calls[call].pending;
         break;
     default: break;
     }
     return true;
+}
+
+bool sim_oracle_before(sim_world *w, uint32_t conn, const sut_envelope *env)
+{
+    w->input_kind = 0;
+    w->input_call = SIM_NONE;
+    if (!arrives(w, conn, env))
+        return false;
+    w->input_kind = w->conns[conn].bad ? 0 : env->kind; /* a bad peer may be dropped by this very input */
+    return true;
+}
+
+static bool in_hand(const sim_world *w, uint32_t call)
+{
+    for (uint32_t i = 0; i < w->conn_count; i++) {
+        const sim_conn *k = &w->conns[i];
+        for (uint32_t n = 0; n < k->given_count; n++) {
+            if (k->given[n].call == call)
+                return true;
+        }
+    }
+    return false;
 }
 
 void sim_oracle_after(sim_world *w, uint32_t conn, const sut_envelope *env)
@@ -117,6 +138,9 @@ void sim_oracle_after(sim_world *w, uint32_t conn, const sut_envelope *env)
     w->input_call = SIM_NONE;
     if (env->kind == SUT_CANCEL && call != SIM_NONE && k->ready && w->calls[call].pending)
         sim_fail(w, "call %u was cancelled and got no answer", call);
+    if (env->kind == SUT_CANCEL && call != SIM_NONE && w->calls[call].cancel_due && in_hand(w, call) &&
+        !w->calls[call].cancel_sent)
+        sim_fail(w, "call %u was cancelled and its instance not told", call);
     if (k->bad && k->session && k->ready && (env->kind == SUT_HELLO || env->kind == SUT_WELCOME) && k->welcomed)
         sim_fail(w, "%s broke the protocol and kept its session", w->peers[k->peer].name);
 }
@@ -262,6 +286,7 @@ static void call_answered(sim_world *w, uint32_t conn, const sut_envelope *env)
     int err = env->kind == SUT_ERROR_REPLY ? read_error(w, env, &retry_after_ms) : 0;
     if (err == SUT_ERR_BAD_ENVELOPE && m->duplicates > 0) {
         m->duplicates--;
+        w->result->by_error[err]++;
         return;
     }
     if (!m->pending)
@@ -306,8 +331,10 @@ void sim_oracle_emit(sim_world *w, uint32_t conn, const sut_envelope *env)
         break;
     case SUT_CANCEL:
         for (uint32_t i = 0; i < k->given_count; i++) {
-            if (k->given[i].id == env->id)
+            if (k->given[i].id == env->id) {
+                w->calls[k->given[i].call].cancel_sent = true;
                 return;
+            }
         }
         sim_fail(w, "%s is to cancel what it does not have", k->label);
         break;

@@ -72,32 +72,6 @@ static void send_hello(sim_world *w, uint32_t conn)
     sut_buf_deinit(&body);
 }
 
-void sim_peer_start(sim_world *w, uint32_t peer)
-{
-    sim_peer *p = &w->peers[peer];
-    p->start_pending = false;
-    if (w->ended || p->conn != SIM_NONE)
-        return;
-    uint32_t conn = p->stopped ? SIM_NONE : sim_connect(w, peer);
-    if (conn == SIM_NONE) {
-        if (w->conn_count < SIM_CONNS)
-            sim_at(w, w->now + SIM_MS(200), SIM_START, peer, 0);
-        return;
-    }
-    sim_conn *k = &w->conns[conn];
-    /* Some instances keep their id over restarts, others have a new one each time. */
-    if (peer % 2)
-        (void)snprintf(k->label, sizeof(k->label), "%s", p->name);
-    else
-        (void)snprintf(k->label, sizeof(k->label), "%s.%u", p->name, ++p->runs);
-    for (uint32_t i = 0; i < SIM_SERVICES; i++)
-        k->hello[i] = p->serves[i] ? (uint32_t)sim_random(w, 9) : SIM_NONE;
-    sim_note(w, "%s connects as %s, session %llu", p->name, k->label, (unsigned long long)k->session);
-    send_hello(w, conn);
-    if (sim_chance(w, 30) && (p->serves[0] || p->serves[1]))
-        sim_at(w, w->now + SIM_MS(sim_random(w, 300)), SIM_GRANT, conn, 0);
-}
-
 void sim_peer_lost(sim_world *w, uint32_t conn)
 {
     sim_conn *k = &w->conns[conn];
@@ -111,7 +85,8 @@ void sim_peer_lost(sim_world *w, uint32_t conn)
         p->conn = SIM_NONE;
     if (p->conn == SIM_NONE && !p->start_pending && !w->ended) {
         p->start_pending = true;
-        sim_at(w, w->now + SIM_MS(sim_random(w, 150)), SIM_START, k->peer, 0);
+        uint64_t most_ms = p->revoked || p->no_serve ? 2000 : 150;
+        sim_at(w, w->now + SIM_MS(sim_random(w, most_ms)), SIM_START, k->peer, 0);
     }
 }
 
@@ -199,6 +174,34 @@ void sim_caller_cancels(sim_world *w, uint32_t call)
     sut_envelope env = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_CANCEL, .id = call + 1};
     if (!w->peers[w->conns[m->conn].peer].stopped)
         sim_send_up(w, m->conn, &env);
+}
+
+void sim_peer_start(sim_world *w, uint32_t peer)
+{
+    sim_peer *p = &w->peers[peer];
+    p->start_pending = false;
+    if (w->ended || p->conn != SIM_NONE)
+        return;
+    uint32_t conn = p->stopped ? SIM_NONE : sim_connect(w, peer);
+    if (conn == SIM_NONE) {
+        if (w->conn_count < SIM_CONNS)
+            sim_at(w, w->now + SIM_MS(200), SIM_START, peer, 0);
+        return;
+    }
+    sim_conn *k = &w->conns[conn];
+    /* Some instances keep their id over restarts, others have a new one each time. */
+    if (peer % 2)
+        (void)snprintf(k->label, sizeof(k->label), "%s", p->name);
+    else
+        (void)snprintf(k->label, sizeof(k->label), "%s.%u", p->name, ++p->runs);
+    for (uint32_t i = 0; i < SIM_SERVICES; i++)
+        k->hello[i] = p->serves[i] ? (uint32_t)sim_random(w, 9) : SIM_NONE;
+    sim_note(w, "%s connects as %s, session %llu", p->name, k->label, (unsigned long long)k->session);
+    if (p->calls && !w->calm && w->call_count < SIM_CALLS && sim_chance(w, 5))
+        send_call(w, conn); /* before hello */
+    send_hello(w, conn);
+    if (sim_chance(w, 30) && (p->serves[0] || p->serves[1]))
+        sim_at(w, w->now + SIM_MS(sim_random(w, 300)), SIM_GRANT, conn, 0);
 }
 
 /* ---- instances ---- */

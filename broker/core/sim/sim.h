@@ -103,6 +103,8 @@ typedef struct sim_call {
     bool before_hello;
     bool denied;         /* some right is missing */
     bool not_executed;   /* the caller was told so */
+    bool cancel_due;     /* the cancel that is going in finds it waiting */
+    bool cancel_sent;    /* its instance was told */
     uint32_t duplicates; /* bad_envelope answers that are owed besides */
     uint32_t given, executed, answers;
 } sim_call;

@@ -271,7 +271,7 @@ static void make_limits(sim_world *w)
     l->pending_calls_per_peer = sim_chance(w, 20) ? 4 : 1000;
     l->max_credits = credits[sim_random(w, 3)];
     l->max_sessions = sim_chance(w, 10) ? 5 : 64;
-    l->max_services = sim_chance(w, 5) ? 1 : 16;
+    l->max_services = sim_chance(w, 3) ? 1 : 16;
     l->max_ttl_ms = 6000;
     l->default_ttl_ms = 700;
     l->hold_ms = sim_chance(w, 50) ? 5000 : 300;
