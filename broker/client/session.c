@@ -116,7 +116,7 @@ void client_session_restart(sut_client *c, const char *why)
 
 static void refused(sut_client *c, const char *why)
 {
-    sut_log(SUT_ERROR, CLIENT_LOG, "session.refused", SUT_KV("broker", c->config.endpoint),
+    sut_log(SUT_WARN, CLIENT_LOG, "session.refused", SUT_KV("broker", c->config.endpoint),
             SUT_KV("name", c->config.name), SUT_KV("why", why));
     end_session(c, SUT_SESSION_REFUSED, why, BACKOFF_REFUSED_NS + sut_prng(&c->session.prng) % SUT_NS_PER_S);
 }

@@ -1,0 +1,15 @@
+/* What the broker says of itself, as pages for people. Input is the JSON of its replies; missing parts read as zero or
+ * empty, so that brokers of other ages can be looked at. */
+#ifndef SUT_CLI_RENDER_H
+#define SUT_CLI_RENDER_H
+
+#include "base/status.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+bool cli_render_status(const json_t *status, FILE *out);
+bool cli_render_services(const json_t *reply, FILE *out);
+bool cli_render_peers(const json_t *reply, FILE *out);
+
+#endif
