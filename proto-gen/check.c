@@ -130,20 +130,6 @@ static void check_records(pg_checker *k, const pg_domain *d)
     }
 }
 
-static void check_examples(pg_checker *k, const pg_domain *d)
-{
-    for (size_t i = 0; i < d->type_count; i++)
-        if (d->types[i].field.example_node)
-            (void)pg_value_json(k, &d->types[i].field, d->types[i].field.example_node);
-    for (size_t i = 0; i < d->record_count; i++) {
-        for (size_t j = 0; j < d->records[i].count; j++) {
-            pg_field *f = &d->records[i].fields[j];
-            if (f->example_node)
-                f->example_json = pg_value_json(k, f, f->example_node);
-        }
-    }
-}
-
 void pg_check(pg_context *c, pg_model *m)
 {
     pg_checker k = {.c = c, .m = m, .common = pg_find_domain(m, PG_COMMON)};
@@ -158,8 +144,7 @@ void pg_check(pg_context *c, pg_model *m)
         check_domain_errors(&k, d);
         check_records(&k, d);
     }
-    for (size_t i = 0; i < m->count; i++)
-        check_examples(&k, m->domains[i]);
+    pg_check_examples(&k);
     for (size_t i = 0; i < m->count; i++)
         for (size_t j = 0; j < m->domains[i]->method_count; j++)
             pg_check_method(&k, &m->domains[i]->methods[j]);

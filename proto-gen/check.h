@@ -18,7 +18,9 @@ void pg_check_field(pg_checker *k, const pg_domain *d, pg_field *f, const char *
 /* check_value.c: parses one YAML value as the field's type says (limits, defaults); notes an error otherwise. */
 bool pg_check_scalar(pg_checker *k, const pg_field *f, const pg_node *n, const char *what, pg_scalar *out);
 /* The value as JSON text, or NULL with an error noted. The field and all that it refers to must be resolved. */
-const char *pg_value_json(pg_checker *k, const pg_field *f, const pg_node *n);
+const char *pg_value_json(pg_checker *k, const pg_field *f, const pg_node *n, const char *what);
+/* check_examples.c: all fields must be checked already. */
+void pg_check_examples(pg_checker *k);
 /* The shortest text that reads back as the same number, in C and in JSON. */
 const char *pg_double_text(pg_context *c, double f);
 /* check_method.c and check_http.c */

@@ -101,6 +101,14 @@ static void add_implied(pg_method *m)
                                SUT_ERR_HEADERS_TOO_LARGE, SUT_ERR_RATE_LIMITED};
     for (size_t i = 0; i < SUT_ARRAY_LEN(edge); i++)
         add_platform(m, edge[i], true);
+    /* Nobody cancels a request of HTTP but an edge that stops, and it says so by 503. */
+    const sut_error_desc *cancelled = sut_platform_error(SUT_ERR_CANCELLED);
+    if (!has(m, cancelled->code))
+        m->errors[m->error_count++] = (pg_method_error){.code = cancelled->code,
+                                                        .doc = cancelled->doc,
+                                                        .http_status = 503,
+                                                        .platform = SUT_ERR_CANCELLED,
+                                                        .edge_only = true};
     if (has_body(m)) {
         add_platform(m, SUT_ERR_PAYLOAD_TOO_LARGE, true);
         add_platform(m, SUT_ERR_UNSUPPORTED_MEDIA_TYPE, true);

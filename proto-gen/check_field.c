@@ -223,6 +223,7 @@ static void check_pattern(pg_checker *k, pg_field *f, const char *what)
         (void)pcre2_get_error_message(code, message, sizeof(message));
         pg_error(k->c, n->pos, "%s: \"pattern\" is not a regular expression: %s at character %zu", what,
                  (const char *)message, (size_t)at + 1);
+        f->pattern = NULL;
     }
     pcre2_code_free(re);
     if (!f->example_node)

@@ -113,11 +113,11 @@ static const char *quote(pg_context *c, const char *s)
     return out;
 }
 
-static const char *list_json(pg_checker *k, const pg_field *f, const pg_node *n)
+static const char *list_json(pg_checker *k, const pg_field *f, const pg_node *n, const char *what)
 {
     char *out = pg_printf(k->c, "[");
     for (const pg_node *item = n->first; item; item = item->next) {
-        const char *one = pg_value_json(k, f->element, item);
+        const char *one = pg_value_json(k, f->element, item, pg_printf(k->c, "an item in %s", what));
         if (!one)
             return NULL;
         out = pg_printf(k->c, "%s%s%s", out, item == n->first ? "" : ",", one);
@@ -125,7 +125,7 @@ static const char *list_json(pg_checker *k, const pg_field *f, const pg_node *n)
     return pg_printf(k->c, "%s]", out);
 }
 
-static const char *map_json(pg_checker *k, const pg_field *f, const pg_node *n)
+static const char *map_json(pg_checker *k, const pg_field *f, const pg_node *n, const char *what)
 {
     char *out = pg_printf(k->c, "{");
     for (const pg_node *key = n->first; key; key = key->next) {
@@ -134,7 +134,7 @@ static const char *map_json(pg_checker *k, const pg_field *f, const pg_node *n)
             pg_error(k->c, key->pos, "record \"%s\" has no field \"%s\"", f->record->name, key->text);
             return NULL;
         }
-        const char *one = pg_value_json(k, of, key->value);
+        const char *one = pg_value_json(k, of, key->value, pg_printf(k->c, "\"%s\" in %s", key->text, what));
         if (!one)
             return NULL;
         out = pg_printf(k->c, "%s%s%s:%s", out, key == n->first ? "" : ",", quote(k->c, key->text), one);
@@ -142,15 +142,14 @@ static const char *map_json(pg_checker *k, const pg_field *f, const pg_node *n)
     return pg_printf(k->c, "%s}", out);
 }
 
-const char *pg_value_json(pg_checker *k, const pg_field *f, const pg_node *n)
+const char *pg_value_json(pg_checker *k, const pg_field *f, const pg_node *n, const char *what)
 {
     if (!f->resolved)
         return NULL; /* noted already */
-    const char *what = *f->name ? pg_printf(k->c, "the example of field \"%s\"", f->name) : "the example's element";
     if (f->type == SUT_T_LIST && n->kind == PG_SEQUENCE && f->element)
-        return list_json(k, f, n);
+        return list_json(k, f, n, what);
     if ((f->type == SUT_T_RECORD || (f->type == SUT_T_MAP && f->element)) && n->kind == PG_MAPPING)
-        return map_json(k, f, n);
+        return map_json(k, f, n, what);
     pg_scalar value;
     if (!pg_check_scalar(k, f, n, what, &value))
         return NULL;

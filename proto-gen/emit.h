@@ -15,11 +15,14 @@ typedef struct pg_emitter {
 extern const pg_emitter pg_emitters[];
 extern const size_t pg_emitter_count;
 
-void pg_emit_c(pg_context *c, const pg_model *m, pg_outputs *o);       /* NAME_schema.h, NAME_schema.c */
-void pg_emit_service(pg_context *c, const pg_model *m, pg_outputs *o); /* NAME_service.h, NAME_service.c */
-void pg_emit_methods(pg_context *c, const pg_model *m, pg_outputs *o); /* schema_methods.c: domains, methods by name */
-void pg_emit_routes(pg_context *c, const pg_model *m, pg_outputs *o);  /* schema_routes.c: methods by path */
-void pg_emit_openapi(pg_context *c, const pg_model *m, pg_outputs *o); /* openapi.json */
+void pg_emit_c(pg_context *c, const pg_model *m, pg_outputs *o);        /* NAME_schema.h, NAME_schema.c */
+void pg_emit_service(pg_context *c, const pg_model *m, pg_outputs *o);  /* NAME_service.h, NAME_service.c */
+void pg_emit_methods(pg_context *c, const pg_model *m, pg_outputs *o);  /* schema_methods.c: domains, methods by name */
+void pg_emit_routes(pg_context *c, const pg_model *m, pg_outputs *o);   /* schema_routes.c: methods by path */
+void pg_emit_openapi(pg_context *c, const pg_model *m, pg_outputs *o);  /* openapi.json */
+void pg_emit_markdown(pg_context *c, const pg_model *m, pg_outputs *o); /* reference.md */
+void pg_emit_seeds(pg_context *c, const pg_model *m, pg_outputs *o);    /* json/…, msgpack/… */
+void pg_emit_roundtrip(pg_context *c, const pg_model *m, pg_outputs *o); /* schema_roundtrip_test.c */
 
 /* Shared by the C emitters. */
 void pg_c_header(const pg_domain *d, bool has_common, sut_buf *b);                           /* emit_c_header.c */

@@ -38,11 +38,11 @@ static const char *shared_name(pg_context *c, const group *g)
     return name;
 }
 
-static void put_example(pg_json *j, const pg_method_error *e)
+static void put_example(pg_json *j, pg_context *c, const pg_method_error *e)
 {
     pg_json_object(j, e->code);
     pg_json_object(j, "value");
-    pg_json_string(j, "type", "about:blank");
+    pg_json_string(j, "type", pg_printf(c, "urn:shareuptime:problem:%s", e->code));
     pg_json_string(j, "title", e->doc);
     pg_json_number(j, "status", e->http_status);
     pg_json_string(j, "code", e->code);
@@ -60,7 +60,7 @@ static void put_example(pg_json *j, const pg_method_error *e)
     pg_json_end_object(j);
 }
 
-static void put_content(pg_json *j, const group *g)
+static void put_content(pg_json *j, pg_context *c, const group *g)
 {
     pg_json_object(j, "content");
     pg_json_object(j, "application/problem+json");
@@ -83,7 +83,7 @@ static void put_content(pg_json *j, const group *g)
     pg_json_end_object(j);
     pg_json_object(j, "examples");
     for (size_t i = 0; i < g->count; i++)
-        put_example(j, &g->errors[i]);
+        put_example(j, c, &g->errors[i]);
     pg_json_end_object(j);
     pg_json_end_object(j);
     pg_json_end_object(j);
@@ -105,7 +105,18 @@ static void put_response(pg_json *j, pg_context *c, const char *key, const group
         pg_json_end_object(j);
         pg_json_end_object(j);
     }
-    put_content(j, g);
+    put_content(j, c, g);
+    pg_json_end_object(j);
+}
+
+/* What is answered before a request is known to be one: 408, 417, 505 … */
+static void put_other(pg_json *j)
+{
+    pg_json_object(j, "default");
+    pg_json_string(j, "description", "Any other problem with the request.");
+    pg_json_object(j, "content");
+    pg_json_raw(j, "application/problem+json", "{\"schema\": {\"$ref\": \"#/components/schemas/problem\"}}");
+    pg_json_end_object(j);
     pg_json_end_object(j);
 }
 
@@ -122,6 +133,9 @@ void pg_openapi_responses(pg_json *j, pg_context *c, const pg_method *m)
         pg_json_string(j, "$ref", pg_printf(c, "#/components/responses/%s", shared_name(c, &g)));
         pg_json_end_object(j);
     }
+    pg_json_object(j, "default");
+    pg_json_string(j, "$ref", "#/components/responses/default");
+    pg_json_end_object(j);
 }
 
 typedef struct named_group {
@@ -149,6 +163,7 @@ void pg_openapi_shared_responses(pg_json *j, pg_context *c, const pg_method *con
     for (size_t i = 0; i < n; i++)
         if (i == 0 || strcmp(all[i].name, all[i - 1].name) != 0)
             put_response(j, c, all[i].name, &all[i].g);
+    put_other(j);
     pg_json_end_object(j);
 }
 
@@ -168,7 +183,7 @@ void pg_openapi_problem_schemas(pg_json *j)
     pg_json_object(j, "problem");
     pg_json_string(j, "description", "An error, as RFC 9457 has it.");
     pg_json_string(j, "type", "object");
-    pg_json_raw(j, "required", "[\"type\", \"title\", \"status\", \"code\"]");
+    pg_json_raw(j, "required", "[\"type\", \"title\", \"status\", \"code\", \"trace_id\"]");
     pg_json_object(j, "properties");
     pg_json_raw(j, "type", "{\"type\": \"string\", \"format\": \"uri-reference\"}");
     pg_json_raw(j, "title", "{\"type\": \"string\"}");
