@@ -3,8 +3,6 @@
 
 #include "base/clock.h"
 
-#define DAY_US INT64_C(86400000000)
-
 static bool digits(const char *p, int count, int *out)
 {
     int value = 0;
@@ -57,7 +55,7 @@ void sut_date_format(int32_t days, char out[11])
         days = SUT_DATE_MIN;
     if (days > SUT_DATE_MAX)
         days = SUT_DATE_MAX;
-    sut_rfc3339(days * DAY_US, time);
+    sut_rfc3339(days * SUT_DAY_US, time);
     memcpy(out, time, 10);
     out[10] = '\0';
 }
@@ -104,7 +102,7 @@ bool sut_rfc3339_parse(sut_str s, int64_t *wall_us)
         return false;
     if (hour > 23 || minute > 59 || second > 59)
         return false;
-    int64_t us = days * DAY_US + (hour * 3600 + minute * 60 + second) * INT64_C(1000000);
+    int64_t us = days * SUT_DAY_US + (hour * 3600 + minute * 60 + second) * INT64_C(1000000);
     size_t at = 19;
     if (p[at] == '.') {
         size_t fraction = parse_fraction(p + at, s.len - at, &us);
@@ -116,7 +114,7 @@ bool sut_rfc3339_parse(sut_str s, int64_t *wall_us)
     if (!parse_zone(p + at, s.len - at, &offset_us))
         return false;
     us -= offset_us;
-    if (us < SUT_DATE_MIN * DAY_US || us >= (SUT_DATE_MAX + INT64_C(1)) * DAY_US)
+    if (us < SUT_DATE_MIN * SUT_DAY_US || us >= (SUT_DATE_MAX + INT64_C(1)) * SUT_DAY_US)
         return false;
     *wall_us = us;
     return true;

@@ -168,6 +168,8 @@ static sut_status write_f64(writer *w, double v)
 static sut_status write_timestamp(writer *w, int64_t us)
 {
     char text[SUT_RFC3339_SIZE + 2] = "\"";
+    if (us < SUT_DATE_MIN * SUT_DAY_US || us >= (SUT_DATE_MAX + INT64_C(1)) * SUT_DAY_US)
+        return -EBADMSG;
     sut_rfc3339(us, text + 1);
     text[SUT_RFC3339_SIZE] = '"';
     return put_text(w, text, SUT_RFC3339_SIZE + 1);

@@ -43,7 +43,7 @@ typedef struct sut_mp_item {
 
 static inline sut_mp_in sut_mp_in_of(sut_str bytes)
 {
-    const uint8_t *p = (const uint8_t *)bytes.ptr;
+    const uint8_t *p = (const uint8_t *)(bytes.ptr ? bytes.ptr : "");
     return (sut_mp_in){p, p + bytes.len};
 }
 

@@ -433,6 +433,12 @@ Test(record, bytes_times_dates_and_enums)
     num("at", -1);
     decode_bad("/at", "range", "must be at least 1970-01-01T00:00:00.000000Z; is 1969-12-31T23:59:59.999999Z");
     begin_all(1);
+    num("at", INT64_C(253402300800000000));
+    decode_bad("/at", "range", "must be in the years from 1 to 9999");
+    begin_all(1);
+    num("at", INT64_C(253402300799999999));
+    (void)decode_ok(SUT_UNKNOWN_REFUSE);
+    begin_all(1);
     str("at", "2026-01-02T03:04:05Z");
     decode_bad("/at", "type", "must be an integer: microseconds since 1970-01-01 UTC");
     begin_all(1);

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#define DAY_US         INT64_C(86400000000)
 #define PAST_DATE_MIN  (-25567) /* 1900-01-01 */
 #define ENUM_NAMES_MAX 300
 
@@ -76,6 +75,14 @@ static void check_int(const sut_field *f, int64_t v, const sut_path *path, sut_f
         sut_path_error(e, path, "range", "%s %s", words, limit);
 }
 
+static void check_timestamp(const sut_field *f, int64_t us, const sut_path *path, sut_field_errors *e)
+{
+    if (us < SUT_DATE_MIN * SUT_DAY_US || us >= (SUT_DATE_MAX + INT64_C(1)) * SUT_DAY_US)
+        sut_path_error(e, path, "range", "must be in the years from 1 to 9999");
+    else
+        check_int(f, us, path, e);
+}
+
 static void check_date(const sut_field *f, int32_t days, const sut_path *path, sut_field_errors *e)
 {
     if (days < SUT_DATE_MIN || days > SUT_DATE_MAX) {
@@ -83,7 +90,7 @@ static void check_date(const sut_field *f, int32_t days, const sut_path *path, s
         return;
     }
     if (f->format == SUT_FMT_PAST_DATE) {
-        int64_t today = sut_wall_us() / DAY_US;
+        int64_t today = sut_wall_us() / SUT_DAY_US;
         if (days < PAST_DATE_MIN || days > today) {
             sut_path_error(e, path, "format", "must be a date from 1900-01-01 to today");
             return;
@@ -195,8 +202,8 @@ sut_status sut_check_scalar(const sut_field *f, const void *value, const sut_pat
     switch ((sut_type)f->type) {
     case SUT_T_BOOL: break;
     case SUT_T_I32: check_int(f, *(const int32_t *)value, path, e); break;
-    case SUT_T_I64:
-    case SUT_T_TIMESTAMP: check_int(f, *(const int64_t *)value, path, e); break;
+    case SUT_T_I64: check_int(f, *(const int64_t *)value, path, e); break;
+    case SUT_T_TIMESTAMP: check_timestamp(f, *(const int64_t *)value, path, e); break;
     case SUT_T_DATE: check_date(f, *(const int32_t *)value, path, e); break;
     case SUT_T_F64: check_f64(f, *(const double *)value, path, e); break;
     case SUT_T_STRING: return check_string(f, *(const sut_str *)value, path, e);
