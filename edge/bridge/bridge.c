@@ -61,6 +61,10 @@ sut_status sut_bridge_new(sut_bridge **out, const sut_bridge_options *opt, char 
     sut_bridge *b = calloc(1, sizeof(*b));
     if (!b)
         return SUT_TRACE(-ENOMEM, "bridge");
+    if (pthread_rwlock_init(&b->lock, NULL) != 0) {
+        free(b);
+        return SUT_TRACE(-ENOMEM, "bridge");
+    }
     b->loop = opt->loop;
     sut_health_set("bus", true, SUT_HEALTH_UNKNOWN, "connecting");
     sut_status st = add_services(b);
@@ -79,12 +83,22 @@ sut_status sut_bridge_new(sut_bridge **out, const sut_bridge_options *opt, char 
     return 0;
 }
 
+void sut_bridge_close(sut_bridge *b)
+{
+    sut_timer_stop(&b->poll);
+    (void)pthread_rwlock_wrlock(&b->lock);
+    sut_client *client = b->client;
+    b->client = NULL;
+    (void)pthread_rwlock_unlock(&b->lock);
+    sut_client_free(client);
+}
+
 sut_bridge *sut_bridge_free(sut_bridge *b)
 {
     if (!b)
         return NULL;
-    sut_timer_stop(&b->poll);
-    sut_client_free(b->client);
+    sut_bridge_close(b);
+    (void)pthread_rwlock_destroy(&b->lock);
     for (size_t i = 0; i < b->service_count; i++)
         (void)pthread_mutex_destroy(&b->services[i].lock);
     free(b);
@@ -158,6 +172,22 @@ static void fired(void *arg, const sut_result *r)
     sut_waiter_fire(arg, r);
 }
 
+static sut_status start(sut_bridge *b, const sut_call *call, sut_waiter *w, sut_call_id *id)
+{
+    (void)pthread_rwlock_rdlock(&b->lock);
+    sut_status st = b->client ? sut_call_start(b->client, call, fired, w, id) : -ECANCELED;
+    (void)pthread_rwlock_unlock(&b->lock);
+    return st;
+}
+
+static void cancel(sut_bridge *b, sut_call_id id)
+{
+    (void)pthread_rwlock_rdlock(&b->lock);
+    if (b->client)
+        sut_call_cancel(b->client, id);
+    (void)pthread_rwlock_unlock(&b->lock);
+}
+
 /* Sleeps until the answer is there: libsut promises one by the deadline, so there is no time limit of our own. */
 static void wait_for(sut_bridge *b, sut_waiter *w, const sut_bridge_call *call, sut_call_id id)
 {
@@ -165,7 +195,7 @@ static void wait_for(sut_bridge *b, sut_waiter *w, const sut_bridge_call *call, 
     while (!sut_waiter_sleep(w, LOOK_MS)) {
         if (!cancelled && call->gone && call->gone(call->gone_arg)) {
             cancelled = true;
-            sut_call_cancel(b->client, id);
+            cancel(b, id);
         }
     }
 }
@@ -192,12 +222,14 @@ void sut_bridge_call_wait(sut_bridge *b, sut_waiter *w, const sut_bridge_call *c
                              .idempotent = call->method->idempotent};
     sut_call_id id = 0;
     sut_waiter_arm(w);
-    sut_status st = sut_call_start(b->client, &submit, fired, w, &id);
+    sut_status st = start(b, &submit, w, &id);
     if (st == 0) {
         wait_for(b, w, call, id);
         *out = w->reply;
     } else if (st == -EMSGSIZE) {
         fail(out, SUT_ERR_PAYLOAD_TOO_LARGE, "the request is too large for the bus");
+    } else if (st == -ECANCELED) {
+        fail(out, SUT_ERR_UNAVAILABLE, "this edge is stopping");
     } else if (st == -EAGAIN) {
         fail(out, SUT_ERR_OVERLOADED, "too many requests are waiting");
     } else {

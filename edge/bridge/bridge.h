@@ -20,7 +20,8 @@ typedef struct bridge_service {
 
 struct sut_bridge {
     sut_loop *loop;
-    sut_client *client;
+    pthread_rwlock_t lock; /* guards `client` against its end: callers hold it for reading */
+    sut_client *client;    /* NULL once closed */
     sut_timer poll;
     bridge_service services[SUT_BRIDGE_SERVICES_MAX];
     size_t service_count;

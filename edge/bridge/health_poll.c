@@ -5,7 +5,7 @@
 
 #include "base/health.h"
 #include "base/log.h"
-#include "wire/health.h"
+#include "health_report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ static void note_report(bridge_service *s, sut_str body)
     sut_health_report report;
     sut_status st = sut_arena_new(&arena, ARENA_MAX_BYTES);
     if (st == 0)
-        st = sut_health_body_decode(arena, body, &report);
+        st = sut_health_report_decode(arena, body, &report);
     arena = sut_arena_free(arena);
     if (st) {
         sut_health_set(s->name, is_required(s->name), SUT_HEALTH_DOWN, "its health report cannot be read");

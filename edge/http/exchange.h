@@ -14,7 +14,9 @@ struct sut_exchange {
     sut_arena *arena;   /* reset after the request */
     sut_waiter *waiter; /* of this thread, for calls through the bridge */
     uint64_t begun_ns;
+    sut_str common_headers; /* header lines for every answer to this request (CORS, limits); may be absent */
     bool answered, body_read;
+    char trace[SUT_TRACEPARENT_LEN + 1]; /* traceparent of this request, made when first asked for */
 };
 
 typedef struct sut_response {
@@ -33,6 +35,9 @@ void sut_exchange_send(sut_exchange *x, const sut_response *r);
 /* The same with bytes that were rendered before: headers from the status line on, without Date, Connection and the
  * empty line; then the body. */
 void sut_exchange_send_rendered(sut_exchange *x, sut_str head, sut_str body);
+/* The request's traceparent: continues the client's if that is a valid one, else a new one. */
+sut_str sut_exchange_traceparent(sut_exchange *x);
+sut_str sut_exchange_trace_id(sut_exchange *x); /* its 32 hex digits of trace id */
 /* Has the client gone away while we work for it? Costs some system calls. */
 bool sut_exchange_gone(sut_exchange *x);
 

@@ -5,10 +5,13 @@
 #include "base/clock.h"
 
 #include <dirent.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -101,6 +104,19 @@ static bool end_reads(int fd, void *arg)
 void sut_socket_end_reads(uint16_t port)
 {
     (void)visit_descriptors(end_reads, &port);
+}
+
+uint64_t sut_socket_bytes_read(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    int unread = 0;
+    memset(&info, 0, sizeof(info));
+    if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received) ||
+        ioctl(fd, SIOCINQ, &unread) != 0 || unread < 0)
+        return 0;
+    return (uint64_t)info.tcpi_bytes_received - (uint64_t)unread;
 }
 
 void sut_socket_linger(int fd)

@@ -13,6 +13,8 @@ int sut_socket_find(in_addr_t peer, uint16_t peer_port, uint16_t port);
 bool sut_socket_stop_listening(uint16_t port);
 /* Wakes whoever reads from a connection that was accepted on `port`: its reads end. */
 void sut_socket_end_reads(uint16_t port);
+/* How many bytes were read from the socket since it was connected; 0 if that cannot be told. */
+uint64_t sut_socket_bytes_read(int fd);
 /* Sends what is to be sent, then takes in what the peer still sends for a moment (64 KiB, half a second), so that
  * closing does not reset the connection and lose the answer on its way. */
 void sut_socket_linger(int fd);

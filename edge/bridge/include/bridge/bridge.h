@@ -19,7 +19,9 @@ typedef struct sut_bridge_options {
 /* Starts connecting. Services are those of the schemas. -EINVAL with one line in `error`. */
 SUT_MUST_CHECK sut_status sut_bridge_new(sut_bridge **out, const sut_bridge_options *opt, char *error,
                                          size_t error_size);
-/* On the loop's thread, when no thread waits in a call any more. NULL is fine. Returns NULL. */
+/* Ends all calls as cancelled and refuses further ones. On the loop's thread. Idempotent. */
+void sut_bridge_close(sut_bridge *b);
+/* On the loop's thread, when no thread uses the bridge any more. NULL is fine. Returns NULL. */
 sut_bridge *sut_bridge_free(sut_bridge *b);
 sut_client *sut_bridge_client(sut_bridge *b);
 /* Begins to ask every service for its health, once a second (base/health.h has the results). On the loop's thread. */

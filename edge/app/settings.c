@@ -1,0 +1,46 @@
+/* The table of the settings of sut-edge. */
+#include "settings.h"
+
+#define OFFSET(member) offsetof(edge_settings, member)
+
+const sut_setting edge_setting_table[] = {
+    {"PORT", SUT_SET_STRING, OFFSET(port), "3000", 0, 0, false, "TCP port for HTTP; 0: any free one"},
+    {"HOST", SUT_SET_STRING, OFFSET(host), "127.0.0.1", 0, 0, false,
+     "IPv4 address to listen on; 0.0.0.0 for all, behind HAProxy only"},
+    {"SSL_CERTIFICATE", SUT_SET_STRING, OFFSET(tls), "", 0, 0, false,
+     "refused if set: HTTPS ends at HAProxy, since Debian's civetweb cannot load OpenSSL 3"},
+    {"SUT_BROKER", SUT_SET_STRING, OFFSET(broker), NULL, 0, 0, false,
+     "where the broker is: ipc:///path or tcp://host:port"},
+    {"SUT_NAME", SUT_SET_STRING, OFFSET(name), "edge", 0, 0, false, "this peer's name in the broker's access list"},
+    {"SUT_SECRET_FILE", SUT_SET_STRING, OFFSET(secret_file), "", 0, 0, false, "ipc: file with this peer's secret"},
+    {"SUT_CURVE_FILE", SUT_SET_STRING, OFFSET(curve_file), "", 0, 0, false,
+     "tcp: file with this peer's CURVE certificate"},
+    {"SUT_SERVER_KEY", SUT_SET_STRING, OFFSET(server_key), "", 0, 0, false, "tcp: the broker's public key, Z85"},
+    {"SUT_JWT_KEYS", SUT_SET_STRING, OFFSET(jwt_keys), "", 0, 0, false,
+     "file of the keys of access tokens, lines `kid hexkey`; read again on SIGHUP"},
+    {"JWT_SECRET", SUT_SET_STRING, OFFSET(jwt_secret), "", 0, 0, true,
+     "instead of SUT_JWT_KEYS: one key of 32 bytes or more, with kid 0"},
+    {"JWT_ISSUER", SUT_SET_STRING, OFFSET(issuer), "", 0, 0, false, "what `iss` of a token must be; empty: anything"},
+    {"JWT_AUDIENCE", SUT_SET_STRING, OFFSET(audience), "", 0, 0, false,
+     "what `aud` of a token must be; empty: anything"},
+    {"CORS_ORIGINS", SUT_SET_STRING, OFFSET(cors_origins), "", 0, 0, false,
+     "origins that browsers may call from, parted by commas; * for any"},
+    {"RATE_LIMITS", SUT_SET_STRING, OFFSET(rate_limits), "login=30/60,register=20/60,default=6000/60", 0, 0, false,
+     "requests/seconds for each class and client address; off: no limits"},
+    {"TRUSTED_PROXIES", SUT_SET_STRING, OFFSET(proxies), "127.0.0.1", 0, 0, false,
+     "IPv4 addresses whose X-Forwarded-For is believed, parted by commas"},
+    {"EDGE_THREADS", SUT_SET_INT, OFFSET(threads), "256", 16, 4096, false,
+     "HTTP threads; 8 fewer connections are taken"},
+    {"EDGE_PER_ADDRESS", SUT_SET_INT, OFFSET(per_address), "64", 1, 4096, false,
+     "connections of one client address (trusted proxies may have more)"},
+    {"EDGE_BODY_BYTES", SUT_SET_INT, OFFSET(body_bytes), "262144", 1024, 1000000, false, "largest request body"},
+    {"EDGE_HEADER_MS", SUT_SET_INT, OFFSET(header_timeout_ms), "10000", 100, 600000, false,
+     "milliseconds for the first request's head to arrive"},
+    {"EDGE_KEEP_ALIVE_MS", SUT_SET_INT, OFFSET(keep_alive_ms), "15000", 100, 600000, false,
+     "milliseconds that an idle connection is kept"},
+    {"EDGE_BODY_MS", SUT_SET_INT, OFFSET(body_timeout_ms), "10000", 100, 600000, false,
+     "milliseconds for a request's body to arrive"},
+    {"SUT_DRAIN_MS", SUT_SET_INT, OFFSET(drain_ms), "5000", 0, 600000, false,
+     "milliseconds that SIGTERM waits for requests in hand"},
+};
+const size_t edge_setting_count = SUT_ARRAY_LEN(edge_setting_table);
