@@ -2,7 +2,6 @@
  * documents that they write; lists are cut at LIST_MAX, and `sessions_total` and the like say how long they are. */
 #include "status.h"
 #include "broker.h"
-#include "methods.h"
 
 #include "base/clock.h"
 #include "wire/msgpack.h"
@@ -297,13 +296,8 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     return p.status;
 }
 
-static void write_method(const sut_method *m, void *arg)
+static void write_method(page *p, const sut_method *m)
 {
-    page *p = arg;
-
-    if (!p->left)
-        return;
-    p->left--;
     map(p, 8);
     put_text(p, "name", m->name);
     put_text(p, "service", m->service);
@@ -326,7 +320,8 @@ sut_status sut_status_write_methods(const sut_broker *b, sut_buf *body)
         put_text(&p, "name", sut_control_methods[i].name);
         put_text(&p, "doc", sut_control_methods[i].doc);
     }
-    list(&p, "methods", sut_methods_count());
-    sut_methods_each(write_method, &p);
+    list(&p, "methods", sut_method_count);
+    for (size_t i = 0; p.left > i; i++)
+        write_method(&p, sut_methods[i]);
     return p.status;
 }
