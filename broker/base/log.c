@@ -4,13 +4,17 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* A line of up to PIPE_BUF bytes is written to a pipe whole, whoever else writes there. */
 #define LINE_BYTES     4096
-#define TAIL_BYTES     32 /* kept free for the mark of a line that is not complete, and the newline */
+#define TAIL_BYTES     64 /* kept free for the marks at the end and the newline */
+#define WAIT_MS        10 /* for a reader that lags, before lines are dropped */
 #define MAX_NAMESPACES 32
 #define ROOT_NAMESPACE "shareuptime:"
 
@@ -23,6 +27,10 @@ static struct {
 } s_log = {.level = SUT_INFO};
 
 static _Thread_local char s_trace[33];
+
+/* Around the look whether a line can be written and its writing; and lines given up since the last one written. */
+static pthread_mutex_t s_writing = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t s_dropped;
 
 /* `*` stands for any run of characters, as in the `debug` package. */
 static bool glob_match(sut_str pattern, const char *root, const char *name)
@@ -182,6 +190,14 @@ static void put_kv(line *l, const sut_kv *kv)
     put_pair(l, kv->key, (sut_str){number, (size_t)n});
 }
 
+/* Nobody who logs may hang on whoever reads: a pipe that is not writable has less than PIPE_BUF bytes left, and then
+ * the line is given up. The first one waits a little; while lines are being dropped none does. */
+static bool can_write(void)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&p, 1, s_dropped ? 0 : WAIT_MS) != 0;
+}
+
 static void write_line(const line *l)
 {
     size_t done = 0;
@@ -193,6 +209,24 @@ static void write_line(const line *l)
             return; /* nowhere to say so */
         done += (size_t)n;
     }
+}
+
+/* Ends the line with what has to be said of it, and writes it. */
+static void finish(line *l, bool cut)
+{
+    if (cut)
+        l->len += (size_t)snprintf(l->bytes + l->len, LINE_BYTES - l->len, " truncated=true");
+    (void)pthread_mutex_lock(&s_writing);
+    if (!can_write()) {
+        s_dropped++;
+    } else {
+        if (s_dropped)
+            l->len += (size_t)snprintf(l->bytes + l->len, LINE_BYTES - l->len, " dropped=%" PRIu64, s_dropped);
+        s_dropped = 0;
+        l->bytes[l->len++] = '\n';
+        write_line(l);
+    }
+    (void)pthread_mutex_unlock(&s_writing);
 }
 
 void sut_log_write(sut_log_level level, const char *ns, const char *event, const sut_kv *kvs, size_t count)
@@ -218,11 +252,6 @@ void sut_log_write(sut_log_level level, const char *ns, const char *event, const
         put_kv(&l, &kvs[i]);
         cut = cut || l.full;
     }
-    if (cut) {
-        memcpy(l.bytes + l.len, " truncated=true", 15);
-        l.len += 15;
-    }
-    l.bytes[l.len++] = '\n';
-    write_line(&l);
+    finish(&l, cut);
     errno = saved;
 }

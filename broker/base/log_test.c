@@ -144,6 +144,26 @@ Test(log, debug_names_namespaces_as_the_debug_package_does)
     cr_assert_not_null(strstr(text, "status=-2 error=\"No such file or directory\" what=open file=log_test.c line="));
 }
 
+Test(log, a_reader_that_has_stopped_holds_nobody_up)
+{
+    static char pad[3000];
+    memset(pad, 'x', sizeof pad - 1);
+    for (int i = 0; i < 100; i++) /* more than any pipe holds */
+        sut_log(SUT_INFO, "a", "b", SUT_KV("pad", pad));
+    const char *text = captured();
+    size_t len = strlen(text), written = 0;
+    cr_assert_eq(text[len - 1], '\n');
+    for (const char *p = text; (p = strchr(p, '\n')); p++)
+        written++;
+    cr_assert_lt(written, 100);
+    char want[80];
+    snprintf(want, sizeof want, "level=info ns=a event=c dropped=%zu\n", 100 - written);
+    sut_log(SUT_INFO, "a", "c");
+    cr_assert_str_eq(line_after_ts(), want);
+    sut_log(SUT_INFO, "a", "d");
+    cr_assert_str_eq(line_after_ts(), "level=info ns=a event=d\n");
+}
+
 static void *write_lines(void *arg)
 {
     sut_log_set_trace(arg);

@@ -28,7 +28,8 @@ struct sut_loop {
     int epoll_fd, event_fd, signal_fd;
     uint64_t now_ns;
     uint64_t spin_ns, spin_until_ns;
-    bool no_pwait2; /* the kernel is older than 5.11 */
+    bool in_turn, worked; /* `worked`: the last turn did something */
+    bool no_pwait2;       /* the kernel is older than 5.11 */
 
     timer_heap timers;
     bool firing;
@@ -349,31 +350,50 @@ static uint64_t sleep_ns(const sut_loop *l, int max_wait_ms)
     return wait;
 }
 
-sut_status sut_loop_turn(sut_loop *l, int max_wait_ms)
+/* Hooks, and then how long to sleep. */
+static uint64_t before_sleep(sut_loop *l, int max_wait_ms)
 {
-    bool worked = run_hooks(l);
+    bool hooked = run_hooks(l);
     l->now_ns = sut_now_ns();
-    uint64_t wait = worked || l->now_ns < l->spin_until_ns ? 0 : sleep_ns(l, max_wait_ms);
+    if (l->worked || hooked)
+        l->spin_until_ns = l->now_ns + l->spin_ns;
+    l->worked = hooked;
+    uint64_t wait = hooked || l->now_ns < l->spin_until_ns ? 0 : sleep_ns(l, max_wait_ms);
     if (wait) {
         atomic_store(&l->sleeping, true);
         if (!task_queue_empty(&l->tasks) || atomic_load(&l->stop))
             wait = 0;
     }
+    return wait;
+}
+
+static sut_status turn(sut_loop *l, int max_wait_ms)
+{
+    uint64_t wait = before_sleep(l, max_wait_ms);
     int n = wait_ready(l, wait);
     int error = errno;
     atomic_store_explicit(&l->sleeping, false, memory_order_relaxed);
     if (n < 0 && error != EINTR)
         return SUT_TRACE(-error, "epoll_wait");
-    l->now_ns = sut_now_ns();
+    if (wait)
+        l->now_ns = sut_now_ns();
     l->ready_count = n > 0 ? n : 0;
     l->ready_next = 0;
-    worked |= run_timers(l);
-    worked |= run_ready(l);
+    l->worked |= run_timers(l);
+    l->worked |= run_ready(l);
     l->ready_count = 0;
-    worked |= run_tasks(l);
-    if (worked && l->spin_ns)
-        l->spin_until_ns = sut_now_ns() + l->spin_ns;
+    l->worked |= run_tasks(l);
     return 0;
+}
+
+sut_status sut_loop_turn(sut_loop *l, int max_wait_ms)
+{
+    if (l->in_turn)
+        return SUT_TRACE(-EDEADLK, "a turn inside a turn");
+    l->in_turn = true;
+    sut_status r = turn(l, max_wait_ms);
+    l->in_turn = false;
+    return r;
 }
 
 sut_status sut_loop_run(sut_loop *l)

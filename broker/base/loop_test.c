@@ -303,6 +303,22 @@ Test(loop, hooks_may_remove_themselves_and_others, .timeout = 10)
     sut_loop_free(l);
 }
 
+static bool turn_again(sut_hook *h, void *arg)
+{
+    (void)h;
+    cr_assert_eq(sut_loop_turn(arg, 0), -EDEADLK);
+    return false;
+}
+
+Test(loop, a_turn_inside_a_turn_is_refused, .timeout = 10)
+{
+    sut_loop *l = new_loop();
+    sut_hook h = {.fn = turn_again, .arg = l};
+    sut_hook_add(l, &h);
+    cr_assert_eq(sut_loop_turn(l, 0), 0);
+    sut_loop_free(l);
+}
+
 /* ---- signals, stop ---- */
 
 static void on_signal(int signo, void *arg)

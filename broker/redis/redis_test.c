@@ -61,6 +61,7 @@ static void setup(void)
     snprintf(s_sock, sizeof s_sock, "%s/s", s_dir);
     snprintf(s_url, sizeof s_url, "unix://%s", s_sock);
     cr_assert_eq(sut_loop_new(&s_loop), 0);
+    cr_assert_neq(signal(SIGPIPE, SIG_IGN), SIG_ERR);
 }
 
 static void teardown(void)

@@ -3,8 +3,9 @@
  *   sut_log(SUT_INFO, "broker", "peer.welcome", SUT_KV("peer", name), SUT_KV_U("session", id));
  *   → ts=2026-01-02T03:04:05.678901Z level=info proc=sut-broker ns=broker event=peer.welcome peer=user-1 session=7
  *
- * A line is at most 4096 bytes; a pair that does not fit is left out whole and `truncated=true` ends the line. Values
- * with blanks, quotes, '=' or control bytes are quoted and escaped. Never log payloads, tokens or personal data.
+ * A line is at most 4096 bytes; a pair that does not fit is left out whole and `truncated=true` ends the line. Nobody
+ * hangs on a reader that has stopped: lines that cannot be written are given up, and the next one says `dropped=N`.
+ * Values with blanks, quotes, '=' or control bytes are quoted and escaped. Never log payloads, tokens or personal data.
  * Debug lines are printed only for namespaces that DEBUG names, as the `debug` package of the seed has it:
  * `*` is any run of characters, a leading '-' takes out:
  * DEBUG=shareuptime:*  DEBUG=shareuptime:broker,shareuptime:kit:*  DEBUG=shareuptime:*,-shareuptime:loop

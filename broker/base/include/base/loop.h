@@ -19,7 +19,7 @@ sut_loop *sut_loop_free(sut_loop *l); /* closes nothing but its own descriptors 
 /* Runs until sut_loop_stop. Returns 0, or a negative status if the kernel refuses to wait. */
 SUT_MUST_CHECK sut_status sut_loop_run(sut_loop *l);
 /* One turn: hooks, sleep, due timers, ready descriptors, posted tasks. Sleeps at most max_wait_ms (-1: until
- * something). Not from inside a callback. */
+ * something). -EDEADLK from inside a callback. */
 SUT_MUST_CHECK sut_status sut_loop_turn(sut_loop *l, int max_wait_ms);
 void sut_loop_stop(sut_loop *l); /* any thread, async-signal-safe; the current turn ends first */
 

@@ -6,8 +6,8 @@
  *     sut_str argv[] = {SUT_STR("GET"), key};
  *     sut_status r = sut_redis_send(redis, &(sut_redis_request){.argv = argv, .argc = 2, .fn = got, .arg = me});
  *
- * One thread: that of its loop. Callbacks run in the loop, never from inside sut_redis_send or sut_redis_eval; they may
- * send, close and free. */
+ * One thread: that of its loop. SIGPIPE must be ignored (sut_program_start does it). Callbacks run in the loop, never
+ * from inside sut_redis_send or sut_redis_eval; they may send, close and free. */
 #ifndef SUT_REDIS_H
 #define SUT_REDIS_H
 
