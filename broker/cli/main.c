@@ -1,15 +1,6 @@
 /* sut: the command line of the bus. Finds the command, reads its options, runs it. */
 #include "cli.h"
-#if __has_include("key.h")
 #include "key.h"
-#else
-static int sut_key_command(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    return SUT_EXIT_USAGE;
-}
-#endif
 
 #include "base/log.h"
 
