@@ -32,8 +32,9 @@ static void ask(sut_feed *f);
 static void say(const sut_feed *f)
 {
     bool fresh = f->fresh_ns != 0 && sut_now_ns() - f->fresh_ns <= SUT_REVOCATIONS_STALE_MS * SUT_NS_PER_MS;
-    sut_health_set("revocations", true, fresh ? SUT_HEALTH_UP : SUT_HEALTH_DOWN,
-                   fresh ? NULL : "auth has not told for 3 s which sessions were revoked: tokens are refused");
+    const char *why = f->fresh_ns ? "auth has not said for 3 s which sessions were revoked: tokens are refused"
+                                  : "auth has not said yet which sessions were revoked: tokens are refused";
+    sut_health_set("revocations", true, fresh ? SUT_HEALTH_UP : SUT_HEALTH_DOWN, fresh ? NULL : why);
 }
 
 static sut_status take_items(sut_feed *f, const auth_revocations_out *out)

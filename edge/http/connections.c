@@ -1,33 +1,32 @@
-/* Counts connections, in all and by address, and refuses those over a cap at once, so that idle ones cannot take all
- * worker threads. civetweb has no such limit. */
-#include "worker.h"
+/* accept(2) of our own, for civetweb's accepting thread only: the one place where a connection can be refused before it
+ * has a worker thread. Everybody else's accept goes straight to the kernel. */
+#include "connections.h"
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/metrics.h"
-#include "socket.h"
 
-#include <arpa/inet.h>
+#include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#define REFUSAL_BODY                                                                                                   \
+    "{\"type\":\"urn:shareuptime:problem:overloaded\",\"title\":\"Too many connections.\",\"status\":503,"             \
+    "\"code\":\"overloaded\"}"
+#define REFUSAL_LENGTH "110"
+_Static_assert(sizeof(REFUSAL_BODY) - 1 == 110, "REFUSAL_LENGTH is the length of REFUSAL_BODY");
 
 static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
                               "Content-Type: application/problem+json\r\n"
-                              "Content-Length: 98\r\n"
+                              "Content-Length: " REFUSAL_LENGTH "\r\n"
                               "Retry-After: 1\r\n"
                               "Connection: close\r\n"
-                              "\r\n"
-                              "{\"type\":\"about:blank\",\"title\":\"too many connections\",\"status\":503,\"code\":"
-                              "\"overloaded\"           }\n";
-_Static_assert(sizeof("{\"type\":\"about:blank\",\"title\":\"too many connections\",\"status\":503,\"code\":"
-                      "\"overloaded\"           }\n") -
-                       1 ==
-                   98,
-               "Content-Length of the refusal");
+                              "\r\n" REFUSAL_BODY;
 
 static sut_metric s_open = {.name = "sut_edge_connections", .help = "Open HTTP connections.", .kind = SUT_GAUGE};
 static sut_metric s_refused = {
     .name = "sut_edge_connections_refused_total", .help = "Connections refused over a cap.", .kind = SUT_COUNTER};
 static pthread_once_t s_once = PTHREAD_ONCE_INIT;
+
+static _Thread_local sut_connections *t_accepting;
 
 static void register_metrics(void)
 {
@@ -35,93 +34,109 @@ static void register_metrics(void)
     sut_metric_register(&s_refused);
 }
 
-static bool is_proxy(const sut_server *s, in_addr_t address)
+void sut_connections_accept_here(sut_connections *c)
 {
-    for (size_t i = 0; i < s->proxy_count; i++) {
-        if (s->proxies[i] == address)
+    (void)pthread_once(&s_once, register_metrics);
+    t_accepting = c;
+}
+
+static bool is_exempt(const sut_connections *c, in_addr_t peer)
+{
+    for (size_t i = 0; i < c->exempt_count; i++) {
+        if (c->exempt[i] == peer)
             return true;
     }
     return false;
 }
 
-/* Map values are counts in the clothes of pointers; never 0. */
-static uintptr_t take_count(sut_server *s, in_addr_t address)
+static size_t of_address(const sut_connections *c, in_addr_t peer)
 {
-    return (uintptr_t)sut_u64map_take(s->addresses, (uint64_t)address + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        n += c->open[i].capped && c->open[i].peer == peer ? 1u : 0u;
+    return n;
 }
 
-static bool put_count(sut_server *s, in_addr_t address, uintptr_t count)
+static bool admit(sut_connections *c, int fd, const struct sockaddr_in *peer)
 {
-    return count == 0 || sut_u64map_put(s->addresses, (uint64_t)address + 1, (void *)count) == 0;
+    bool capped = !is_exempt(c, peer->sin_addr.s_addr);
+    (void)pthread_mutex_lock(&c->lock);
+    bool room = !c->closed && c->count < c->max && c->count < SUT_CONNECTIONS_MAX &&
+                (!capped || of_address(c, peer->sin_addr.s_addr) < c->per_address);
+    if (room)
+        c->open[c->count++] = (sut_connection){fd, peer->sin_addr.s_addr, ntohs(peer->sin_port), capped};
+    (void)pthread_mutex_unlock(&c->lock);
+    return room;
 }
 
-/* Counts it, unless a cap or memory forbids. */
-static bool admit(sut_server *s, sut_worker *w)
+/* What has come in already is taken first: closing over unread input resets the connection and loses the answer. */
+static void refuse(int fd)
 {
-    const unsigned cap = s->opt.threads - SUT_THREADS_SPARE;
-    if (s->connections >= cap)
-        return false;
-    if (!w->trusted_proxy) {
-        uintptr_t count = take_count(s, w->peer);
-        bool room = count < s->opt.per_address;
-        if (!put_count(s, w->peer, count + (room ? 1 : 0)) || !room)
-            return false;
-    }
-    s->connections++;
-    return true;
-}
-
-static void refuse(sut_worker *w)
-{
-    int fd = sut_worker_fd(w);
-    if (fd < 0)
-        return;
-    char scrap[4096]; /* unread input would make the kernel reset the connection under our answer */
+    char scrap[4096];
     (void)recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT);
     (void)send(fd, refusal, sizeof(refusal) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_RDWR);
-}
-
-void sut_connection_opened(sut_worker *w, const struct mg_request_info *ri)
-{
-    sut_server *s = w->server;
-    (void)pthread_once(&s_once, register_metrics);
-    struct in_addr address = {0};
-    (void)inet_pton(AF_INET, ri->remote_addr, &address);
-    w->peer = address.s_addr;
-    w->trusted_proxy = is_proxy(s, w->peer);
-    w->ended = w->must_linger = false;
-    w->bytes_read = 0;
-    w->idle_since_ns = sut_now_ns();
-    (void)pthread_mutex_lock(&s->lock);
-    w->counted = !atomic_load(&s->draining) && admit(s, w);
-    (void)pthread_mutex_unlock(&s->lock);
-    if (w->counted) {
-        sut_metric_add(&s_open, 1);
-        return;
-    }
+    (void)close(fd);
     sut_metric_add(&s_refused, 1);
-    sut_log(SUT_DEBUG, "edge", "connection.refused");
-    w->ended = true;
-    refuse(w);
 }
 
-void sut_connection_closed(sut_worker *w)
+int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict len)
 {
-    if (!w->counted)
-        return;
-    sut_server *s = w->server;
-    (void)pthread_mutex_lock(&s->lock);
-    s->connections--;
-    if (!w->trusted_proxy)
-        (void)put_count(s, w->peer, take_count(s, w->peer) - 1);
-    (void)pthread_mutex_unlock(&s->lock);
-    w->counted = false;
-    sut_metric_add(&s_open, -1);
+    int fd = accept4(listener, address, len, 0);
+    if (fd < 0 || !t_accepting)
+        return fd;
+    struct sockaddr_in peer;
+    socklen_t peer_len = sizeof(peer);
+    bool known = getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 && peer.sin_family == AF_INET;
+    if (known && admit(t_accepting, fd, &peer)) {
+        sut_metric_add(&s_open, 1);
+        return fd;
+    }
+    refuse(fd);
+    errno = ECONNABORTED;
+    return -1;
 }
 
-int sut_worker_fd(const sut_worker *w)
+static sut_connection *find(sut_connections *c, in_addr_t peer, uint16_t peer_port)
 {
-    const struct mg_request_info *ri = mg_get_request_info(w->conn);
-    return ri ? sut_socket_find(w->peer, (uint16_t)ri->remote_port, w->server->port) : -1;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->open[i].peer == peer && c->open[i].peer_port == peer_port)
+            return &c->open[i];
+    }
+    return NULL;
+}
+
+void sut_connections_remove(sut_connections *c, in_addr_t peer, uint16_t peer_port)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    sut_connection *found = find(c, peer, peer_port);
+    if (found) {
+        *found = c->open[--c->count];
+        sut_metric_add(&s_open, -1);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+int sut_connections_fd(sut_connections *c, in_addr_t peer, uint16_t peer_port)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    const sut_connection *found = find(c, peer, peer_port);
+    int fd = found ? found->fd : -1;
+    (void)pthread_mutex_unlock(&c->lock);
+    return fd;
+}
+
+void sut_connections_end_reads(sut_connections *c)
+{
+    (void)pthread_mutex_lock(&c->lock); /* a connection leaves the table before its descriptor is closed */
+    for (size_t i = 0; i < c->count; i++)
+        (void)shutdown(c->open[i].fd, SHUT_RD);
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+void sut_connections_close(sut_connections *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    c->closed = true;
+    (void)pthread_mutex_unlock(&c->lock);
 }

@@ -244,6 +244,11 @@ sut_str sut_exchange_trace_id(sut_exchange *x)
     return (sut_str){sut_exchange_traceparent(x).ptr + 3, 32}; /* behind "00-" */
 }
 
+int sut_worker_fd(const sut_worker *w)
+{
+    return w->peer_port ? sut_connections_fd(&w->server->connections, w->peer, w->peer_port) : -1;
+}
+
 bool sut_exchange_gone(sut_exchange *x)
 {
     char byte;

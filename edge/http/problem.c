@@ -134,9 +134,11 @@ void sut_problem_reply(sut_exchange *x, const sut_method *m, const sut_bridge_re
                              : code[0] ? code
                                        : "internal",
                      .title = d ? d->doc : "The service refused.",
-                     .detail = status == 500 ? SUT_STR_NONE : e.message, /* faults of ours are told by trace_id only */
+                     .detail = e.message,
                      .errors = e.errors,
                      .error_count = e.error_count,
                      .retry_after_ms = retry_after(status, reply->retry_after_ms)};
+    if (status == 500 || sut_str_is(p.detail, p.title))
+        p.detail = SUT_STR_NONE; /* a fault of ours is told by its trace_id alone */
     sut_problem_send(x, &p);
 }

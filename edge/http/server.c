@@ -21,9 +21,11 @@ _Static_assert(HEADERS_MAX_BYTES < SUT_REQUEST_BUFFER, "what is over our limit m
 
 static void *on_thread(const struct mg_context *ctx, int type)
 {
+    sut_server *s = mg_get_user_data(ctx);
+    if (type == 0)
+        sut_connections_accept_here(&s->connections);
     if (type != 1)
         return NULL;
-    sut_server *s = mg_get_user_data(ctx);
     sut_worker *w = NULL;
     if (sut_worker_new(&w, s)) {
         sut_log(SUT_ERROR, "edge", "worker.no_memory");
@@ -60,22 +62,46 @@ static int on_connection(const struct mg_connection *conn, void **data)
     sut_worker *w = mg_get_thread_pointer(conn);
     if (w) {
         w->conn = (struct mg_connection *)conn;
-        sut_connection_opened(w, mg_get_request_info(conn));
+        w->peer_port = 0;
+        w->ended = w->must_linger = false;
+        w->bytes_read = 0;
+        w->idle_since_ns = sut_now_ns();
     }
     return 0;
 }
 
+static in_addr_t address_of(const struct mg_request_info *ri)
+{
+    struct in_addr address = {0};
+    (void)inet_pton(AF_INET, ri->remote_addr, &address);
+    return address.s_addr;
+}
+
 static void on_close(const struct mg_connection *conn)
 {
-    sut_worker *w = mg_get_thread_pointer(conn);
-    if (w)
-        sut_connection_closed(w);
+    sut_server *s = mg_get_user_data(mg_get_context(conn));
+    const struct mg_request_info *ri = mg_get_request_info(conn);
+    if (ri)
+        sut_connections_remove(&s->connections, address_of(ri), (uint16_t)ri->remote_port);
+}
+
+/* Who the peer is, at the first request of a connection. */
+static void learn_peer(sut_worker *w, const struct mg_request_info *ri)
+{
+    const sut_server *s = w->server;
+    w->peer = address_of(ri);
+    w->peer_port = (uint16_t)ri->remote_port;
+    w->trusted_proxy = false;
+    for (size_t i = 0; i < s->proxy_count; i++)
+        w->trusted_proxy = w->trusted_proxy || s->proxies[i] == w->peer;
 }
 
 /* A new exchange on the worker's connection. */
 static sut_exchange *begin(sut_worker *w, const struct mg_request_info *ri)
 {
     sut_exchange *x = &w->x;
+    if (!w->peer_port)
+        learn_peer(w, ri);
     memset(&x->rq, 0, sizeof(x->rq));
     x->rq.close = true;
     x->answered = x->body_read = false;
@@ -312,9 +338,12 @@ sut_status sut_server_start(sut_server **out, const sut_server_options *opt, cha
     s->opt = *opt;
     s->limits = (sut_http_limits){TARGET_MAX_BYTES, HEADERS_MAX_BYTES, opt->body_bytes};
     (void)pthread_mutex_init(&s->lock, NULL);
-    st = sut_u64map_new(&s->addresses);
-    if (st == 0)
-        st = parse_proxies(s, error, error_size);
+    (void)pthread_mutex_init(&s->connections.lock, NULL);
+    s->connections.max = opt->threads - SUT_THREADS_SPARE;
+    s->connections.per_address = opt->per_address;
+    s->connections.exempt = s->proxies;
+    st = parse_proxies(s, error, error_size);
+    s->connections.exempt_count = s->proxy_count;
     if (st == 0)
         st = start(s, error, error_size);
     if (st) {
@@ -332,7 +361,10 @@ unsigned sut_server_port(const sut_server *s)
 
 void sut_server_drain(sut_server *s)
 {
-    if (!atomic_exchange(&s->draining, true) && !sut_socket_stop_listening(s->port))
+    if (atomic_exchange(&s->draining, true))
+        return;
+    sut_connections_close(&s->connections);
+    if (!sut_socket_stop_listening(s->port))
         sut_log(SUT_WARN, "edge", "server.still_listening");
 }
 
@@ -354,11 +386,12 @@ sut_server *sut_server_stop(sut_server *s)
     if (!s)
         return NULL;
     atomic_store(&s->draining, true);
+    sut_connections_close(&s->connections);
     pthread_t thread;
     if (s->ctx && pthread_create(&thread, NULL, stop_civetweb, s->ctx) == 0) {
         struct timespec until;
         do {
-            sut_socket_end_reads(s->port);
+            sut_connections_end_reads(&s->connections);
             (void)clock_gettime(CLOCK_REALTIME, &until);
             until.tv_nsec += STOP_NUDGE_MS * 1000000L;
             until.tv_sec += until.tv_nsec / 1000000000L;
@@ -367,7 +400,7 @@ sut_server *sut_server_stop(sut_server *s)
     } else if (s->ctx) {
         mg_stop(s->ctx);
     }
-    sut_u64map_free(s->addresses);
+    (void)pthread_mutex_destroy(&s->connections.lock);
     (void)pthread_mutex_destroy(&s->lock);
     free(s);
     return NULL;

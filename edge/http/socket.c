@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,68 +19,34 @@
 #define LINGER_BYTES (64u << 10)
 #define LINGER_MS    500
 
-typedef bool (*visit_fn)(int fd, void *arg); /* true: stop here */
-
-static int visit_descriptors(visit_fn visit, void *arg)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    if (!dir)
-        return -1;
-    int found = -1;
-    for (const struct dirent *e; found < 0 && (e = readdir(dir));) {
-        char *end;
-        long fd = strtol(e->d_name, &end, 10);
-        if (end != e->d_name && *end == '\0' && fd != dirfd(dir) && visit((int)fd, arg))
-            found = (int)fd;
-    }
-    (void)closedir(dir);
-    return found;
-}
-
-static bool local_port_is(int fd, uint16_t port)
+static bool listens_on(int fd, uint16_t port)
 {
     struct sockaddr_in local;
-    socklen_t len = sizeof(local);
-    return getsockname(fd, (struct sockaddr *)&local, &len) == 0 && len == sizeof(local) &&
-           local.sin_family == AF_INET && ntohs(local.sin_port) == port;
-}
-
-static bool is_listening(int fd)
-{
+    socklen_t len = sizeof(local), size = sizeof(int);
     int listening = 0;
-    socklen_t len = sizeof(listening);
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+    return getsockname(fd, (struct sockaddr *)&local, &len) == 0 && len == sizeof(local) &&
+           local.sin_family == AF_INET && ntohs(local.sin_port) == port &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-typedef struct wanted {
-    in_addr_t peer;
-    uint16_t peer_port, port;
-} wanted;
-
-static bool is_wanted(int fd, void *arg)
+static int find_listener(uint16_t port)
 {
-    const wanted *w = arg;
-    struct sockaddr_in peer;
-    socklen_t len = sizeof(peer);
-    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && len == sizeof(peer) && peer.sin_family == AF_INET &&
-           peer.sin_addr.s_addr == w->peer && ntohs(peer.sin_port) == w->peer_port && local_port_is(fd, w->port);
-}
-
-int sut_socket_find(in_addr_t peer, uint16_t peer_port, uint16_t port)
-{
-    wanted w = {peer, peer_port, port};
-    return visit_descriptors(is_wanted, &w);
-}
-
-static bool listens_here(int fd, void *arg)
-{
-    const uint16_t *port = arg;
-    return local_port_is(fd, *port) && is_listening(fd);
+    DIR *dir = opendir("/proc/self/fd");
+    int found = -1;
+    for (const struct dirent *e; dir && found < 0 && (e = readdir(dir));) {
+        char *end;
+        long fd = strtol(e->d_name, &end, 10);
+        if (end != e->d_name && *end == '\0' && listens_on((int)fd, port))
+            found = (int)fd;
+    }
+    if (dir)
+        (void)closedir(dir);
+    return found;
 }
 
 bool sut_socket_stop_listening(uint16_t port)
 {
-    int fd = visit_descriptors(listens_here, &port);
+    int fd = find_listener(port);
     if (fd < 0)
         return false;
     /* shutdown makes the kernel refuse connections from now on and wakes civetweb's accept loop; the descriptor that it
@@ -91,19 +58,6 @@ bool sut_socket_stop_listening(uint16_t port)
         (void)close(quiet);
     }
     return true;
-}
-
-static bool end_reads(int fd, void *arg)
-{
-    const uint16_t *port = arg;
-    if (local_port_is(fd, *port) && !is_listening(fd))
-        (void)shutdown(fd, SHUT_RD);
-    return false;
-}
-
-void sut_socket_end_reads(uint16_t port)
-{
-    (void)visit_descriptors(end_reads, &port);
 }
 
 uint64_t sut_socket_bytes_read(int fd)

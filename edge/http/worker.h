@@ -3,18 +3,15 @@
 #ifndef SUT_HTTP_WORKER_H
 #define SUT_HTTP_WORKER_H
 
+#include "connections.h"
 #include "exchange.h"
 
-#include "base/map.h"
-
 #include <civetweb.h>
-#include <netinet/in.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
-#define SUT_THREADS_MAX    4096
-#define SUT_THREADS_SPARE  8 /* workers above the cap of connections, to refuse with */
+#define SUT_THREADS_MAX    SUT_CONNECTIONS_MAX
+#define SUT_THREADS_SPARE  8 /* workers above the cap of connections: a queue for a thread never forms */
 #define SUT_PROXIES_MAX    16
 #define SUT_REQUEST_BUFFER 32768 /* civetweb's buffer for a request's head */
 
@@ -27,7 +24,8 @@ typedef struct sut_worker {
     _Atomic uint64_t deadline_ns; /* of the read or write at hand: DEADLINE_NONE, DEADLINE_FIRED, or a time */
     /* the connection */
     in_addr_t peer;
-    bool trusted_proxy, counted;
+    uint16_t peer_port; /* 0: not known yet; civetweb tells the peer only with its first request */
+    bool trusted_proxy;
     bool ended;          /* nothing more is read from it */
     bool must_linger;    /* input is left unread: see sut_socket_linger */
     uint64_t bytes_read; /* by requests that are over */
@@ -48,9 +46,8 @@ struct sut_server {
     size_t proxy_count;
     atomic_bool draining;
     atomic_uint busy;
+    sut_connections connections;
     pthread_mutex_t lock; /* guards what follows */
-    unsigned connections;
-    sut_u64map *addresses; /* IPv4 address + 1 → number of its connections */
     sut_worker *workers[SUT_THREADS_MAX];
     size_t worker_count;
 };
@@ -60,9 +57,6 @@ SUT_MUST_CHECK sut_status sut_worker_new(sut_worker **out, sut_server *server);
 sut_worker *sut_worker_free(sut_worker *w);
 /* exchange.c: after the answer: frees what the request held, ends the connection if it must. */
 void sut_exchange_end(sut_worker *w);
-/* connections.c: counts the connection that this worker has got; over a cap it is refused and ended. */
-void sut_connection_opened(sut_worker *w, const struct mg_request_info *ri);
-void sut_connection_closed(sut_worker *w);
 /* The descriptor of the worker's connection, or -1. */
 int sut_worker_fd(const sut_worker *w);
 /* deadline.c: past the deadline, reads from and writes to the connection end. */
