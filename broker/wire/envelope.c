@@ -64,27 +64,38 @@ bool sut_subject_valid(sut_str s)
     return before == 1;
 }
 
-/* Lower-case hex digits only, and not all of them '0' (`all_zero` is told apart by the caller). */
-static bool hex_run(const char *p, size_t len, bool *all_zero)
+/* Are all eight bytes lower-case hex digits? Each byte's high bit becomes the answer of one comparison: adding 0x80 - x
+ * sets it for bytes from x on, adding 0x7f - x for bytes above x. */
+static bool hex_word(uint64_t w)
 {
-    unsigned bad = 0, other = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned c = (unsigned char)p[i];
-        bad |= (c - '0' > 9u) & (c - 'a' > 5u);
-        other |= c ^ '0';
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
+    uint64_t digit = (w + ones * (0x80 - '0')) & ~(w + ones * (0x7f - '9'));
+    uint64_t letter = (w + ones * (0x80 - 'a')) & ~(w + ones * (0x7f - 'f'));
+    return !(w & highs) && ((digit | letter) & highs) == highs;
+}
+
+/* A run of `words` times eight lower-case hex digits that are not all '0'. */
+static bool hex_id(const char *p, size_t words)
+{
+    uint64_t other = 0;
+    for (size_t i = 0; i < words; i++) {
+        uint64_t w;
+        memcpy(&w, p + 8 * i, 8);
+        if (!hex_word(w))
+            return false;
+        other |= w ^ UINT64_C(0x3030303030303030);
     }
-    *all_zero = other == 0;
-    return bad == 0;
+    return other != 0;
 }
 
 /* W3C Trace Context level 1: 00-<32 hex>-<16 hex>-<2 hex>, neither id all zero. */
 static bool traceparent_valid(sut_str s)
 {
-    bool no_trace, no_span, no_flags;
+    uint64_t flags = UINT64_C(0x3030303030303030);
     if (s.len != SUT_TRACEPARENT_LEN || memcmp(s.ptr, "00-", 3) != 0 || s.ptr[35] != '-' || s.ptr[52] != '-')
         return false;
-    return hex_run(s.ptr + 3, 32, &no_trace) && hex_run(s.ptr + 36, 16, &no_span) &&
-           hex_run(s.ptr + 53, 2, &no_flags) && !no_trace && !no_span;
+    memcpy(&flags, s.ptr + 53, 2);
+    return hex_id(s.ptr + 3, 4) && hex_id(s.ptr + 36, 2) && hex_word(flags);
 }
 
 static bool kind_known(unsigned kind)
@@ -123,12 +134,19 @@ static sut_envelope_fault read_u32(sut_mp_in *in, uint32_t *out)
     return fault;
 }
 
-/* A UTF-8 string of at most `max` bytes; nil leaves *out absent if `nil_ok`. */
-static sut_envelope_fault read_str(sut_mp_in *in, size_t max, bool nil_ok, sut_str *out)
+/* The string that comes next. All of an envelope's are short; those of up to 255 bytes are read here. */
+static inline sut_envelope_fault next_str(sut_mp_in *in, sut_str *out)
 {
-    if (nil_ok && in->at < in->end && *in->at == 0xc0) {
-        in->at++;
-        return SUT_ENV_OK;
+    size_t left = (size_t)(in->end - in->at);
+    if (left >= 2) {
+        const uint8_t *p = in->at;
+        bool fix = (*p & 0xe0) == 0xa0;
+        size_t head = fix ? 1 : 2, len = fix ? *p & 0x1f : p[1];
+        if ((fix || *p == 0xd9) && len <= left - head) {
+            *out = (sut_str){(const char *)p + head, len};
+            in->at = p + head + len;
+            return SUT_ENV_OK;
+        }
     }
     sut_mp_item item;
     sut_envelope_fault fault = sut_mp_next(in, &item);
@@ -136,12 +154,28 @@ static sut_envelope_fault read_str(sut_mp_in *in, size_t max, bool nil_ok, sut_s
         return fault;
     if (item.type != SUT_MP_STR)
         return SUT_ENV_TYPE;
-    if (item.v.s.len > max)
-        return SUT_ENV_RANGE;
-    if (!sut_mp_utf8(item.v.s.ptr, item.v.s.len))
-        return SUT_ENV_UTF8;
     *out = item.v.s;
     return SUT_ENV_OK;
+}
+
+static inline bool next_is_nil(sut_mp_in *in)
+{
+    bool nil = in->at < in->end && *in->at == 0xc0;
+    in->at += nil;
+    return nil;
+}
+
+/* A UTF-8 string of at most `max` bytes; nil leaves *out absent if `nil_ok`. */
+static sut_envelope_fault read_str(sut_mp_in *in, size_t max, bool nil_ok, sut_str *out)
+{
+    if (nil_ok && next_is_nil(in))
+        return SUT_ENV_OK;
+    sut_envelope_fault fault = next_str(in, out);
+    if (fault)
+        return fault;
+    if (out->len > max)
+        return SUT_ENV_RANGE;
+    return sut_mp_utf8(out->ptr, out->len) ? SUT_ENV_OK : SUT_ENV_UTF8;
 }
 
 static sut_envelope_fault read_option_str(sut_mp_in *in, size_t max, sut_str *out)
@@ -152,24 +186,18 @@ static sut_envelope_fault read_option_str(sut_mp_in *in, size_t max, sut_str *ou
 
 static sut_envelope_fault read_subject(sut_mp_in *in, unsigned kind, sut_str *out)
 {
-    sut_mp_item item;
-    sut_envelope_fault fault = sut_mp_next(in, &item);
+    sut_envelope_fault fault = next_str(in, out);
     if (fault)
         return fault;
-    if (item.type != SUT_MP_STR)
-        return SUT_ENV_TYPE;
-    *out = item.v.s;
-    if (item.v.s.len == 0)
+    if (out->len == 0)
         return kind_needs_subject(kind) ? SUT_ENV_SUBJECT : SUT_ENV_OK;
-    return sut_subject_valid(item.v.s) ? SUT_ENV_OK : SUT_ENV_SUBJECT;
+    return sut_subject_valid(*out) ? SUT_ENV_OK : SUT_ENV_SUBJECT;
 }
 
 static sut_envelope_fault read_principal(sut_mp_in *in, sut_principal *out)
 {
-    if (in->at < in->end && *in->at == 0xc0) {
-        in->at++;
+    if (next_is_nil(in))
         return SUT_ENV_OK;
-    }
     sut_mp_item item;
     uint64_t user_id = 0, level = 0;
     sut_envelope_fault fault = sut_mp_next(in, &item);
@@ -195,18 +223,12 @@ static sut_envelope_fault read_principal(sut_mp_in *in, sut_principal *out)
 
 static sut_envelope_fault read_traceparent(sut_mp_in *in, sut_str *out)
 {
-    if (in->at < in->end && *in->at == 0xc0) {
-        in->at++;
+    if (next_is_nil(in))
         return SUT_ENV_OK;
-    }
-    sut_mp_item item;
-    sut_envelope_fault fault = sut_mp_next(in, &item);
+    sut_envelope_fault fault = next_str(in, out);
     if (fault)
         return fault;
-    if (item.type != SUT_MP_STR)
-        return SUT_ENV_TYPE;
-    *out = item.v.s;
-    return traceparent_valid(item.v.s) ? SUT_ENV_OK : SUT_ENV_TRACEPARENT;
+    return traceparent_valid(*out) ? SUT_ENV_OK : SUT_ENV_TRACEPARENT;
 }
 
 static sut_envelope_fault read_option(sut_mp_in *in, uint64_t key, sut_envelope_options *o)
@@ -299,10 +321,24 @@ static sut_envelope_fault read_start(sut_mp_in *in, sut_envelope *out)
     return SUT_ENV_OK;
 }
 
+/* Field by field: of the whole struct the compiler makes a `rep stos`, which takes a fifth of the decoding. */
+static inline void clear(sut_envelope *e)
+{
+    e->version = e->kind = 0;
+    e->id = 0;
+    e->subject = SUT_STR_NONE;
+    e->key = SUT_STR_NONE;
+    e->ttl_ms = 0;
+    e->principal = (sut_principal){.user_id = 0};
+    e->traceparent = SUT_STR_NONE;
+    e->opt = (sut_envelope_options){.attempt = 0};
+    e->body = SUT_STR_NONE;
+}
+
 sut_envelope_fault sut_envelope_decode(const uint8_t *bytes, size_t len, sut_envelope *out, size_t *used)
 {
     sut_mp_in in = {bytes, bytes + len};
-    memset(out, 0, sizeof *out);
+    clear(out);
     *used = 0;
     sut_envelope_fault fault = read_start(&in, out);
     if (!fault)

@@ -1,24 +1,48 @@
 /* The named formats of strings: what each accepts, and the words for what it refuses. */
 #include "runtime.h"
 
-static bool is_alpha(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+/* What a character may be part of. */
+enum { ALPHA = 1, DIGIT = 2, HEX = 4, LOCAL = 8, URI = 16, SCHEME = 32 };
+#define ALNUM (ALPHA | DIGIT)
+static const uint8_t s_class[256] = {
+    ['a' ... 'f'] = ALPHA | HEX | LOCAL | URI | SCHEME,
+    ['g' ... 'z'] = ALPHA | LOCAL | URI | SCHEME,
+    ['A' ... 'F'] = ALPHA | HEX | LOCAL | URI | SCHEME,
+    ['G' ... 'Z'] = ALPHA | LOCAL | URI | SCHEME,
+    ['0' ... '9'] = DIGIT | HEX | LOCAL | URI | SCHEME,
+    ['!'] = LOCAL | URI, /* RFC 5321's atext, RFC 3986's unreserved and reserved */
+    ['#'] = LOCAL | URI,
+    ['$'] = LOCAL | URI,
+    ['&'] = LOCAL | URI,
+    ['\''] = LOCAL | URI,
+    ['*'] = LOCAL | URI,
+    ['+'] = LOCAL | URI | SCHEME,
+    ['-'] = LOCAL | URI | SCHEME,
+    ['/'] = LOCAL | URI,
+    ['='] = LOCAL | URI,
+    ['?'] = LOCAL | URI,
+    ['_'] = LOCAL | URI,
+    ['~'] = LOCAL | URI,
+    ['%'] = LOCAL, /* in a URI, only as an escape */
+    ['^'] = LOCAL,
+    ['`'] = LOCAL,
+    ['{'] = LOCAL,
+    ['|'] = LOCAL,
+    ['}'] = LOCAL,
+    ['.'] = URI | SCHEME,
+    [':'] = URI,
+    ['['] = URI,
+    [']'] = URI,
+    ['@'] = URI,
+    ['('] = URI,
+    [')'] = URI,
+    [','] = URI,
+    [';'] = URI,
+};
 
-static bool is_digit(char c)
+static inline bool is(char c, unsigned classes)
 {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(char c)
-{
-    return is_alpha(c) || is_digit(c);
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return s_class[(unsigned char)c] & classes;
 }
 
 static bool is_one_of(char c, const char *set)
@@ -46,7 +70,7 @@ static bool host_name(sut_str s, size_t *labels)
         return false;
     for (size_t i = 0; i <= s.len; i++) {
         if (i < s.len && s.ptr[i] != '.') {
-            if (!is_alnum(s.ptr[i]) && s.ptr[i] != '-')
+            if (!is(s.ptr[i], ALNUM) && s.ptr[i] != '-')
                 return false;
             continue;
         }
@@ -67,7 +91,7 @@ static bool email(sut_str s)
         return false;
     for (size_t i = 0; i < at; i++) {
         char c = s.ptr[i];
-        if (c == '.' ? s.ptr[i + 1] == '.' : !is_alnum(c) && !is_one_of(c, "!#$%&'*+/=?^_`{|}~-"))
+        if (c == '.' ? s.ptr[i + 1] == '.' : !is(c, LOCAL))
             return false;
     }
     sut_str domain = part(s, at + 1, s.len);
@@ -76,7 +100,7 @@ static bool email(sut_str s)
     size_t last = domain.len;
     while (domain.ptr[last - 1] != '.')
         last--;
-    return is_alpha(domain.ptr[last]);
+    return is(domain.ptr[last], ALPHA);
 }
 
 /* Characters of RFC 3986, with whole percent escapes. */
@@ -85,10 +109,10 @@ static bool uri_chars(sut_str s)
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         if (c == '%') {
-            if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) || !is_hex(s.ptr[i + 2]))
+            if (s.len - i < 3 || !is(s.ptr[i + 1], HEX) || !is(s.ptr[i + 2], HEX))
                 return false;
             i += 2;
-        } else if (!is_alnum(c) && !is_one_of(c, "-._~:/?#[]@!$&'()*+,;=")) {
+        } else if (!is(c, URI)) {
             return false;
         }
     }
@@ -98,10 +122,10 @@ static bool uri_chars(sut_str s)
 static bool uri(sut_str s)
 {
     size_t colon = find(s, ':');
-    if (colon == 0 || colon == s.len || colon + 1 == s.len || !is_alpha(s.ptr[0]))
+    if (colon == 0 || colon == s.len || colon + 1 == s.len || !is(s.ptr[0], ALPHA))
         return false;
     for (size_t i = 1; i < colon; i++)
-        if (!is_alnum(s.ptr[i]) && !is_one_of(s.ptr[i], "+-."))
+        if (!is(s.ptr[i], SCHEME))
             return false;
     return uri_chars(part(s, colon + 1, s.len));
 }
@@ -109,14 +133,14 @@ static bool uri(sut_str s)
 static bool port(sut_str s)
 {
     int64_t number;
-    return sut_parse_i64(s, 1, 65535, &number) && is_digit(s.ptr[0]);
+    return sut_parse_i64(s, 1, 65535, &number) && is(s.ptr[0], DIGIT);
 }
 
 static bool ipv6_literal(sut_str s)
 {
     size_t colons = 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (!is_hex(s.ptr[i]) && s.ptr[i] != ':' && s.ptr[i] != '.')
+        if (!is(s.ptr[i], HEX) && s.ptr[i] != ':' && s.ptr[i] != '.')
             return false;
         colons += s.ptr[i] == ':';
     }
@@ -156,11 +180,11 @@ static bool http_uri(sut_str s)
 /* Letters, digits, '_', '.' and '-', the first and the last a letter or digit, no two signs side by side but '_'. */
 static bool username(sut_str s)
 {
-    if (s.len == 0 || !is_alnum(s.ptr[0]) || !(is_alnum(s.ptr[s.len - 1]) || s.ptr[s.len - 1] == '_'))
+    if (s.len == 0 || !is(s.ptr[0], ALNUM) || !(is(s.ptr[s.len - 1], ALNUM) || s.ptr[s.len - 1] == '_'))
         return false;
     for (size_t i = 1; i < s.len; i++) {
         bool sign = is_one_of(s.ptr[i], ".-");
-        if (!is_alnum(s.ptr[i]) && s.ptr[i] != '_' && !sign)
+        if (!is(s.ptr[i], ALNUM) && s.ptr[i] != '_' && !sign)
             return false;
         if (sign && is_one_of(s.ptr[i - 1], ".-"))
             return false;
@@ -174,7 +198,7 @@ static bool uuid(sut_str s)
         return false;
     for (size_t i = 0; i < s.len; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? s.ptr[i] != '-' : !is_hex(s.ptr[i]))
+        if (dash ? s.ptr[i] != '-' : !is(s.ptr[i], HEX))
             return false;
     }
     return true;
@@ -183,7 +207,7 @@ static bool uuid(sut_str s)
 static bool hex(sut_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!is_hex(s.ptr[i]))
+        if (!is(s.ptr[i], HEX))
             return false;
     return s.len % 2 == 0;
 }
@@ -191,7 +215,7 @@ static bool hex(sut_str s)
 static bool base64url(sut_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!is_alnum(s.ptr[i]) && s.ptr[i] != '-' && s.ptr[i] != '_')
+        if (!is(s.ptr[i], ALNUM) && s.ptr[i] != '-' && s.ptr[i] != '_')
             return false;
     return s.len % 4 != 1;
 }
@@ -204,7 +228,7 @@ static bool locale(sut_str s)
         return false;
     for (size_t i = 0; i <= s.len; i++) {
         if (i < s.len && s.ptr[i] != '-') {
-            if (!(start == 0 ? is_alpha(s.ptr[i]) : is_alnum(s.ptr[i])))
+            if (!(start == 0 ? is(s.ptr[i], ALPHA) : is(s.ptr[i], ALNUM)))
                 return false;
             continue;
         }
@@ -224,11 +248,11 @@ static bool timezone_name(sut_str s)
         return false;
     for (size_t i = 0; i <= s.len; i++) {
         if (i < s.len && s.ptr[i] != '/') {
-            if (!is_alnum(s.ptr[i]) && !is_one_of(s.ptr[i], "_+-"))
+            if (!is(s.ptr[i], ALNUM) && !is_one_of(s.ptr[i], "_+-"))
                 return false;
             continue;
         }
-        if (i == start || !is_alpha(s.ptr[start]) || ++parts > 3)
+        if (i == start || !is(s.ptr[start], ALPHA) || ++parts > 3)
             return false;
         start = i + 1;
     }

@@ -123,7 +123,7 @@ static sut_envelope_fault next_long(sut_mp_in *in, uint8_t lead, sut_mp_item *ou
     }
 }
 
-sut_envelope_fault sut_mp_next(sut_mp_in *in, sut_mp_item *out)
+sut_envelope_fault sut_mp_next_any(sut_mp_in *in, sut_mp_item *out)
 {
     if (in->at >= in->end)
         return SUT_ENV_TRUNCATED;

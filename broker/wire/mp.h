@@ -49,7 +49,30 @@ static inline sut_mp_in sut_mp_in_of(sut_str bytes)
 
 /* Reads a whole scalar, or the header of an array or map, whose count is checked against the bytes left. SUT_ENV_OK,
  * SUT_ENV_TRUNCATED or SUT_ENV_TYPE (ext and 0xc1); after a fault `in` is where it was. */
-SUT_MUST_CHECK sut_envelope_fault sut_mp_next(sut_mp_in *in, sut_mp_item *out);
+SUT_MUST_CHECK sut_envelope_fault sut_mp_next_any(sut_mp_in *in, sut_mp_item *out);
+
+/* The same; the two forms that most items have, strings below 32 bytes and numbers below 128, are read inline. */
+SUT_MUST_CHECK static inline sut_envelope_fault sut_mp_next(sut_mp_in *in, sut_mp_item *out)
+{
+    const uint8_t *p = in->at;
+    if (p < in->end) {
+        size_t len = *p & 0x1f;
+        if ((*p & 0xe0) == 0xa0 && len < (size_t)(in->end - p)) {
+            out->type = SUT_MP_STR;
+            out->v.s = (sut_str){(const char *)p + 1, len};
+            in->at = p + 1 + len;
+            return SUT_ENV_OK;
+        }
+        if (*p < 0x80) {
+            out->type = SUT_MP_UINT;
+            out->v.u = *p;
+            in->at = p + 1;
+            return SUT_ENV_OK;
+        }
+    }
+    return sut_mp_next_any(in, out);
+}
+
 /* Steps over one value with all that is nested in it, at most `depth` containers deep. */
 SUT_MUST_CHECK sut_envelope_fault sut_mp_skip(sut_mp_in *in, unsigned depth);
 

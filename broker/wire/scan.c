@@ -44,7 +44,7 @@ static sut_str key_at(const scan *s, uint32_t at)
 {
     sut_mp_in in = {s->start + at, s->in.end};
     sut_mp_item item;
-    return sut_mp_next(&in, &item) ? SUT_STR_NONE : item.v.s;
+    return sut_mp_next(&in, &item) || item.type != SUT_MP_STR ? SUT_STR_NONE : item.v.s;
 }
 
 /* A total order; 0 only for equal keys. */
