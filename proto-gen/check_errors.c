@@ -51,12 +51,12 @@ static void add_declared(pg_checker *k, pg_method *m)
         return;
     if (list->kind != PG_SEQUENCE) {
         pg_error(k->c, list->pos, "\"errors\" of method \"%s\" must be a list of codes, not %s", m->name,
-                 pg_kind_text(list));
+                 pg_kind_text(k->c, list));
         return;
     }
     for (const pg_node *n = list->first; n; n = n->next) {
         if (n->kind != PG_SCALAR) {
-            pg_error(k->c, n->pos, "an error's code must be a name, not %s", pg_kind_text(n));
+            pg_error(k->c, n->pos, "an error's code must be a name, not %s", pg_kind_text(k->c, n));
             continue;
         }
         const pg_domain_error *own = find_own(m->domain, n->text);

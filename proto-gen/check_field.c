@@ -125,7 +125,7 @@ static bool resolve_type(pg_checker *k, const pg_domain *d, pg_field *f, const c
     if (!n)
         return false; /* noted by the loader */
     if (n->kind != PG_SCALAR || pg_is_null(n)) {
-        pg_error(k->c, n->pos, "%s: \"type\" must be the name of a type, not %s", what, pg_kind_text(n));
+        pg_error(k->c, n->pos, "%s: \"type\" must be the name of a type, not %s", what, pg_kind_text(k->c, n));
         return false;
     }
     const char *name = n->text, *dot = strchr(name, '.');
@@ -152,8 +152,8 @@ static void check_fits(pg_checker *k, const pg_field *f, const char *what)
 {
     for (size_t i = 0; i < SUT_ARRAY_LEN(s_fits); i++) {
         if ((f->said & PG_SAID(s_fits[i].key)) && !(s_fits[i].types & T(f->type)))
-            pg_error(k->c, f->pos, "%s: \"%s\" goes with %s, not with %s", what, s_fits[i].name, s_fits[i].types_text,
-                     pg_type_name(f->type));
+            pg_error(k->c, pg_key_pos(f, s_fits[i].name), "%s: \"%s\" goes with %s, not with %s", what, s_fits[i].name,
+                     s_fits[i].types_text, pg_type_name(f->type));
     }
     if (f->required && (f->said & PG_SAID(PG_KEY_DEFAULT)))
         pg_error(k->c, f->default_node->pos,
@@ -189,17 +189,18 @@ static void check_lengths(pg_checker *k, const pg_field *f, const char *what)
                  {f->min_chars, f->max_chars, "chars", PG_KEY_MAX_CHARS},
                  {f->min_items, f->max_items, "items", PG_KEY_MAX_ITEMS}};
     for (size_t i = 0; i < SUT_ARRAY_LEN(pairs); i++) {
+        pg_pos max = pg_key_pos(f, pg_printf(k->c, "max_%s", pairs[i].unit));
         bool said = f->said & PG_SAID(pairs[i].key);
         if (said && pairs[i].max == 0)
-            pg_error(k->c, f->pos, "%s: \"max_%s\" must be at least 1", what, pairs[i].unit);
+            pg_error(k->c, max, "%s: \"max_%s\" must be at least 1", what, pairs[i].unit);
         else if (said && pairs[i].min > pairs[i].max)
-            pg_error(k->c, f->pos, "%s: \"min_%s\" is greater than \"max_%s\"", what, pairs[i].unit, pairs[i].unit);
+            pg_error(k->c, max, "%s: \"min_%s\" is greater than \"max_%s\"", what, pairs[i].unit, pairs[i].unit);
         if (pairs[i].max > SUT_ENVELOPE_MAX)
-            pg_error(k->c, f->pos, "%s: \"max_%s\" is over the envelope's limit of %u", what, pairs[i].unit,
+            pg_error(k->c, max, "%s: \"max_%s\" is over the envelope's limit of %u", what, pairs[i].unit,
                      SUT_ENVELOPE_MAX);
     }
     if (f->max_items > 10000)
-        pg_error(k->c, f->pos, "%s: \"max_items\" must be at most 10000", what);
+        pg_error(k->c, pg_key_pos(f, "max_items"), "%s: \"max_items\" must be at most 10000", what);
     if ((T_TEXT & T(f->type)) && !f->max_bytes && !f->max_chars)
         pg_error(k->c, f->pos, "%s has no upper bound; give \"max_chars\" or \"max_bytes\"", what);
 }
@@ -210,7 +211,7 @@ static void check_pattern(pg_checker *k, pg_field *f, const char *what)
     if (!n || f->type != SUT_T_STRING)
         return;
     if (n->kind != PG_SCALAR || !*n->text) {
-        pg_error(k->c, n->pos, "%s: \"pattern\" must be a regular expression, not %s", what, pg_kind_text(n));
+        pg_error(k->c, n->pos, "%s: \"pattern\" must be a regular expression, not %s", what, pg_kind_text(k->c, n));
         return;
     }
     f->pattern = n->text;
@@ -293,7 +294,8 @@ void pg_check_field(pg_checker *k, const pg_domain *d, pg_field *f, const char *
         check_format(k, f, what);
         check_element(k, d, f, what);
         if ((f->said & PG_SAID(PG_KEY_DEFAULT)) && (T_SIMPLE & T(f->type)))
-            (void)pg_check_scalar(k, f, f->default_node, pg_printf(k->c, "%s: \"default\"", what), &f->def);
+            (void)pg_check_scalar(k, f, f->default_node, pg_printf(k->c, "the default of field \"%s\"", f->name),
+                                  &f->def);
     }
     if (!f->doc && f->resolved)
         pg_error(k->c, f->pos, "%s has no \"doc\"; say in one line what it is", what);

@@ -28,7 +28,7 @@ static void check_verb(pg_checker *k, pg_method *m)
 static void check_status(pg_checker *k, pg_method *m)
 {
     int64_t status = 200;
-    if (m->status_node && pg_read_number(k->c, m->status_node, "\"status\"", 200, 299, &status) && status != 200 &&
+    if (m->status_node && pg_read_number(k->c, m->status_node, "\"status\"", 100, 599, &status) && status != 200 &&
         status != 201 && status != 202 && status != 204)
         pg_error(k->c, m->status_node->pos, "\"status\" must be 200, 201, 202 or 204");
     m->success_status = (uint32_t)status;

@@ -37,7 +37,7 @@ static const pg_field *user_field(pg_checker *k, const pg_method *m, const pg_no
     if (!n || !m->in)
         return NULL;
     if (n->kind != PG_SCALAR) {
-        pg_error(k->c, n->pos, "\"%s\" must be the name of an input field, not %s", key, pg_kind_text(n));
+        pg_error(k->c, n->pos, "\"%s\" must be the name of an input field, not %s", key, pg_kind_text(k->c, n));
         return NULL;
     }
     const pg_field *f = pg_find_field(m->in, n->text);

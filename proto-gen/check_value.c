@@ -49,8 +49,7 @@ static void wrong_value(pg_checker *k, const pg_field *f, const pg_node *n, cons
             names[i] = f->enumeration->values[i].name;
         hint = pg_did_you_mean(k->c, n->text, names, f->enumeration->count);
     }
-    pg_error(k->c, n->pos, "%s must be %s, not %s%s", what, expected[f->type],
-             n->kind == PG_SCALAR && !pg_is_null(n) ? pg_printf(k->c, "\"%s\"", n->text) : pg_kind_text(n), hint);
+    pg_error(k->c, n->pos, "%s must be %s, not %s%s", what, expected[f->type], pg_kind_text(k->c, n), hint);
 }
 
 static bool parse_scalar(const pg_field *f, const pg_node *n, pg_scalar *out)

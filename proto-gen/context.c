@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,7 +104,13 @@ void pg_print_errors(const pg_context *c, sut_buf *out)
     free(sorted);
 }
 
-/* Edit distance with adjacent transpositions (optimal string alignment), words of up to 63 bytes. */
+static bool differ(char a, char b)
+{
+    return tolower((unsigned char)a) != tolower((unsigned char)b);
+}
+
+/* Edit distance whatever the case, with adjacent transpositions (optimal string alignment), words of up to 63
+ * bytes. */
 static unsigned edit_distance(const char *a, const char *b)
 {
     enum { WORD_MAX = 64 };
@@ -117,7 +124,7 @@ static unsigned edit_distance(const char *a, const char *b)
         unsigned *before = row[(i - 1) % 3], *last = row[i % 3], *now = row[(i + 1) % 3];
         now[0] = (unsigned)i;
         for (size_t j = 1; j <= lb; j++) {
-            unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            unsigned best = last[j - 1] + differ(a[i - 1], b[j - 1]);
             if (last[j] + 1 < best)
                 best = last[j] + 1;
             if (now[j - 1] + 1 < best)

@@ -173,29 +173,35 @@ static void put_paths(pg_json *j, pg_context *c, const pg_method *const *methods
     pg_json_end_object(j);
 }
 
-/* A record's component, if a method that HTTP reaches uses it. */
+/* A record's component, if a method that HTTP reaches uses it as it is. */
 static void put_record(pg_json *j, pg_context *c, const pg_model *m, const pg_record *r)
 {
     unsigned used = pg_record_http_use(m, r);
-    const pg_method *method = r->method;
-    if (!used)
-        return;
-    if (!method || !(used & PG_USED_IN)) {
-        pg_openapi_record(j, pg_openapi_name(c, r), c, r, used & PG_USED_IN, NULL);
-        return;
-    }
+    bool all = true, input = used & PG_USED_IN;
+    if (r->method && input)
+        (void)pg_body_fields(r->method, &all);
+    if (used && all && (r->count || !r->method))
+        pg_openapi_record(j, pg_openapi_name(c, r), c, r, input, NULL);
+}
+
+/* What is left for the body when other fields of the input come from elsewhere. */
+static void put_rest(pg_json *j, pg_context *c, const pg_method *m)
+{
     bool all;
-    if (pg_body_fields(method, &all))
-        pg_openapi_record(j, body_schema(c, method), c, r, true, all ? NULL : method);
+    if (m->verb && pg_body_fields(m, &all) && !all)
+        pg_openapi_record(j, body_schema(c, m), c, m->in, true, m);
 }
 
 static void put_schemas(pg_json *j, pg_context *c, const pg_model *m)
 {
     pg_json_object(j, "schemas");
-    for (size_t i = 0; i < m->count; i++)
-        for (size_t r = 0; r < m->domains[i]->record_count; r++)
-            if (!(m->domains[i]->records[r].method && m->domains[i]->records[r].count == 0))
-                put_record(j, c, m, &m->domains[i]->records[r]);
+    for (size_t i = 0; i < m->count; i++) {
+        const pg_domain *d = m->domains[i];
+        for (size_t r = 0; r < d->record_count; r++)
+            put_record(j, c, m, &d->records[r]);
+        for (size_t k = 0; k < d->method_count; k++)
+            put_rest(j, c, &d->methods[k]);
+    }
     pg_openapi_problem_schemas(j);
     pg_json_end_object(j);
 }

@@ -23,7 +23,7 @@ static void unknown_key(pg_context *c, const pg_node *key, const char *what, con
 static void read_line(pg_context *c, const pg_node *key, const pg_node *value, const char **out)
 {
     if (value->kind != PG_SCALAR || !*value->text)
-        pg_error(c, value->pos, "\"%s\" must be one line of text, not %s", key->text, pg_kind_text(value));
+        pg_error(c, value->pos, "\"%s\" must be one line of text, not %s", key->text, pg_kind_text(c, value));
     else if (strpbrk(value->text, "\r\n"))
         pg_error(c, value->pos, "\"%s\" must be one line; write it without a line break", key->text);
     else if (strlen(value->text) > LINE_MAX_BYTES)
@@ -32,32 +32,36 @@ static void read_line(pg_context *c, const pg_node *key, const pg_node *value, c
         *out = value->text;
 }
 
-static void read_value(pg_context *c, const pg_key *spec, pg_node *key, void *target)
+/* False if a number cannot be read: then it counts as not given. */
+static bool read_value(pg_context *c, const pg_key *spec, pg_node *key, void *target)
 {
     char *at = (char *)target + spec->offset;
     int64_t number;
     switch (spec->kind) {
-    case PG_KEY_IS_NODE: *(pg_node **)(void *)at = key->value; return;
-    case PG_KEY_IS_LINE: read_line(c, key, key->value, (const char **)(void *)at); return;
+    case PG_KEY_IS_NODE: *(pg_node **)(void *)at = key->value; return true;
+    case PG_KEY_IS_LINE: read_line(c, key, key->value, (const char **)(void *)at); return true;
     case PG_KEY_IS_FLAG:
         if (pg_is_bool(key->value))
             *(bool *)(void *)at = pg_is_true(key->value);
         else
-            pg_error(c, key->value->pos, "\"%s\" must be true or false, not %s", key->text, pg_kind_text(key->value));
-        return;
+            pg_error(c, key->value->pos, "\"%s\" must be true or false, not %s", key->text,
+                     pg_kind_text(c, key->value));
+        return true;
     case PG_KEY_IS_NUMBER:
-        if (pg_read_number(c, key->value, pg_printf(c, "\"%s\"", key->text), 0, UINT32_MAX, &number))
-            *(uint32_t *)(void *)at = (uint32_t)number;
-        return;
-    case PG_KEY_IS_RESERVED: pg_error(c, key->pos, "\"%s\" %s", key->text, spec->note); return;
+        if (!pg_read_number(c, key->value, pg_printf(c, "\"%s\"", key->text), 0, UINT32_MAX, &number))
+            return false;
+        *(uint32_t *)(void *)at = (uint32_t)number;
+        return true;
+    case PG_KEY_IS_RESERVED: pg_error(c, key->pos, "\"%s\" %s", key->text, spec->note); return true;
     }
+    return false;
 }
 
 uint32_t pg_read_keys(pg_context *c, const pg_node *node, const char *what, const pg_key *keys, size_t count,
                       void *target)
 {
     if (node->kind != PG_MAPPING) {
-        pg_error(c, node->pos, "%s must be a mapping, not %s", what, pg_kind_text(node));
+        pg_error(c, node->pos, "%s must be a mapping, not %s", what, pg_kind_text(c, node));
         return 0;
     }
     uint32_t said = 0;
@@ -69,8 +73,8 @@ uint32_t pg_read_keys(pg_context *c, const pg_node *node, const char *what, cons
             unknown_key(c, key, what, keys, count);
             continue;
         }
-        said |= UINT32_C(1) << i;
-        read_value(c, &keys[i], key, target);
+        if (read_value(c, &keys[i], key, target))
+            said |= UINT32_C(1) << i;
     }
     return said;
 }
@@ -93,7 +97,7 @@ bool pg_read_number(pg_context *c, const pg_node *node, const char *what, int64_
     if (node->kind == PG_SCALAR && node->plain && sut_parse_i64(sut_str_from(node->text), min, max, out))
         return true;
     pg_error(c, node->pos, "%s must be a whole number from %lld to %lld, not %s", what, (long long)min, (long long)max,
-             node->kind == PG_SCALAR ? pg_printf(c, "\"%s\"", node->text) : pg_kind_text(node));
+             pg_kind_text(c, node));
     return false;
 }
 

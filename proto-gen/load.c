@@ -37,7 +37,7 @@ static const pg_node *entries(pg_context *c, const pg_node *node, const char *na
         return NULL;
     if (node->kind == PG_MAPPING)
         return node->first;
-    pg_error(c, node->pos, "\"%s\" must be a mapping of names, not %s", name, pg_kind_text(node));
+    pg_error(c, node->pos, "\"%s\" must be a mapping of names, not %s", name, pg_kind_text(c, node));
     return NULL;
 }
 
@@ -189,7 +189,7 @@ static void load_inline(pg_context *c, pg_node *node, const pg_method *m, const 
         load_fields(c, node, r);
     else
         pg_error(c, node->pos, "\"%s\" must be a record's name or a mapping of fields, not %s", suffix,
-                 pg_kind_text(node));
+                 pg_kind_text(c, node));
 }
 
 static void load_method(pg_context *c, const pg_node *key, pg_method *m)

@@ -42,6 +42,7 @@ void pg_load_field(pg_context *c, const pg_node *key, pg_node *node, pg_field *o
         out->said = PG_SAID(PG_KEY_TYPE);
         return;
     }
+    out->decl = node;
     const char *what = key ? pg_printf(c, "field \"%s\"", key->text) : "the element";
     out->said = pg_read_keys(c, node, what, s_field_keys, SUT_ARRAY_LEN(s_field_keys), out);
     if (!out->type_node && node->kind == PG_MAPPING)

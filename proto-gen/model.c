@@ -104,6 +104,14 @@ const pg_method *pg_find_method(const pg_domain *d, const char *name)
     return NULL;
 }
 
+pg_pos pg_key_pos(const pg_field *f, const char *key)
+{
+    for (const pg_node *k = f->decl && f->decl->kind == PG_MAPPING ? f->decl->first : NULL; k; k = k->next)
+        if (strcmp(k->text, key) == 0)
+            return k->pos;
+    return f->pos;
+}
+
 bool pg_has_presence(const pg_field *f)
 {
     return !f->required;

@@ -67,7 +67,8 @@ struct pg_field {
     const char *name; /* "" for an element of a list or map */
     const char *doc;
     pg_pos pos;
-    uint32_t said; /* PG_SAID bits, those of the named type included once checked */
+    const pg_node *decl; /* the mapping that declares it; NULL for `of: NAME` */
+    uint32_t said;       /* PG_SAID bits, those of the named type included once checked */
     pg_node *type_node, *of_node, *min_node, *max_node, *default_node, *example_node, *from_node, *pattern_node,
         *format_node;
     bool required, nullable, secret, personal, trim, lower;
@@ -186,6 +187,8 @@ pg_enum *pg_find_enum(const pg_domain *d, const char *name);
 pg_named_type *pg_find_type(const pg_domain *d, const char *name);
 const pg_field *pg_find_field(const pg_record *r, const char *name);
 const pg_method *pg_find_method(const pg_domain *d, const char *name);
+/* Where its declaration has that key; where the field is, if a named type has it. */
+pg_pos pg_key_pos(const pg_field *f, const char *key);
 /* Does it have a has_NAME companion in its C struct? */
 bool pg_has_presence(const pg_field *f);
 

@@ -11,6 +11,8 @@ enum { FILE_MAX = 1 << 20, DEPTH_MAX = 16 };
 typedef struct reader {
     pg_context *c;
     const char *file;
+    const char *text;
+    size_t len;
     yaml_parser_t *parser;
     bool failed; /* the parser cannot go on */
 } reader;
@@ -20,13 +22,23 @@ static pg_pos pos_of(const reader *r, yaml_mark_t mark)
     return (pg_pos){r->file, (int)mark.line + 1, (int)mark.column + 1};
 }
 
+/* libyaml reads ahead, so where it cannot read on it knows the byte only. */
+static pg_pos pos_of_byte(const reader *r, size_t offset)
+{
+    pg_pos pos = {r->file, 1, 1};
+    for (size_t i = 0; i < offset && i < r->len; i++) {
+        pos.column = r->text[i] == '\n' ? 1 : pos.column + 1;
+        pos.line += r->text[i] == '\n';
+    }
+    return pos;
+}
+
 static void parser_error(reader *r)
 {
     const yaml_parser_t *p = r->parser;
     r->failed = true;
-    if (p->error == YAML_READER_ERROR) { /* its mark is not set: count the lines up to the offset ourselves */
-        pg_error(r->c, (pg_pos){r->file, (int)p->mark.line + 1, (int)p->mark.column + 1},
-                 "not readable as UTF-8 text near byte %zu: %s", p->problem_offset, p->problem);
+    if (p->error == YAML_READER_ERROR) {
+        pg_error(r->c, pos_of_byte(r, p->problem_offset), "not readable as UTF-8 text: %s", p->problem);
         return;
     }
     pg_error(r->c, pos_of(r, p->problem_mark), "not valid YAML: %s%s%s", p->problem ? p->problem : "unknown problem",
@@ -97,7 +109,7 @@ static pg_node *read_sequence(reader *r, const yaml_event_t *start, int depth)
 static void add_pair(reader *r, pg_node *map, pg_node ***tail, pg_node *key, pg_node *value)
 {
     if (key->kind != PG_SCALAR) {
-        pg_error(r->c, key->pos, "a key must be a name, not %s", pg_kind_text(key));
+        pg_error(r->c, key->pos, "a key must be a name, not %s", pg_kind_text(r->c, key));
         return;
     }
     for (const pg_node *k = map->first; k; k = k->next) {
@@ -208,7 +220,7 @@ pg_node *pg_tree_read(pg_context *c, const char *path)
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-    reader r = {.c = c, .file = pg_strdup(c, path, strlen(path)), .parser = &parser};
+    reader r = {.c = c, .file = pg_strdup(c, path, strlen(path)), .text = text, .len = len, .parser = &parser};
     pg_node *root = read_documents(&r);
     yaml_parser_delete(&parser);
     if (!root && !r.failed)
@@ -231,13 +243,13 @@ bool pg_is_bool(const pg_node *n)
     return pg_is_true(n) || (n->kind == PG_SCALAR && n->plain && strcmp(n->text, "false") == 0);
 }
 
-const char *pg_kind_text(const pg_node *n)
+const char *pg_kind_text(pg_context *c, const pg_node *n)
 {
     if (n->kind == PG_MAPPING)
         return "a mapping";
     if (n->kind == PG_SEQUENCE)
         return "a list";
-    return pg_is_null(n) ? "nothing" : "a plain value";
+    return pg_is_null(n) ? "nothing" : pg_printf(c, "\"%s\"", n->text);
 }
 
 pg_node *pg_get(const pg_node *map, const char *key)

@@ -22,10 +22,11 @@ struct pg_node {
 /* NULL after noting errors: file unreadable, over 1 MiB, bad YAML or UTF-8, nested deeper than 16. */
 pg_node *pg_tree_read(pg_context *c, const char *path);
 
-bool pg_is_null(const pg_node *n);                    /* plain `null`, `~` or nothing */
-bool pg_is_true(const pg_node *n);                    /* plain `true` */
-bool pg_is_bool(const pg_node *n);                    /* plain `true` or `false` */
-const char *pg_kind_text(const pg_node *n);           /* "a mapping", "a list", "\"text\"" … for messages */
+bool pg_is_null(const pg_node *n); /* plain `null`, `~` or nothing */
+bool pg_is_true(const pg_node *n); /* plain `true` */
+bool pg_is_bool(const pg_node *n); /* plain `true` or `false` */
+/* For messages: "a mapping", "a list", "nothing" or the scalar itself in quotes. */
+const char *pg_kind_text(pg_context *c, const pg_node *n);
 pg_node *pg_get(const pg_node *map, const char *key); /* value, or NULL */
 
 #endif
