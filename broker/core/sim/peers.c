@@ -190,10 +190,12 @@ void sim_peer_start(sim_world *w, uint32_t peer)
     }
     sim_conn *k = &w->conns[conn];
     /* Some instances keep their id over restarts, others have a new one each time. */
+    char name[sizeof(p->name)];
+    memcpy(name, p->name, sizeof(name));
     if (peer % 2)
-        (void)snprintf(k->label, sizeof(k->label), "%s", p->name);
+        (void)snprintf(k->label, sizeof(k->label), "%s", name);
     else
-        (void)snprintf(k->label, sizeof(k->label), "%s.%u", p->name, ++p->runs);
+        (void)snprintf(k->label, sizeof(k->label), "%s.%u", name, ++p->runs);
     for (uint32_t i = 0; i < SIM_SERVICES; i++)
         k->hello[i] = p->serves[i] ? (uint32_t)sim_random(w, 9) : SIM_NONE;
     sim_note(w, "%s connects as %s, session %llu", p->name, k->label, (unsigned long long)k->session);
