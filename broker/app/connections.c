@@ -127,8 +127,8 @@ static bool read_event(void *monitor, uint16_t *event, int32_t *value)
 
 void sut_connections_read_monitor(sut_listener *l)
 {
-    uint16_t event;
-    int32_t value;
+    uint16_t event = 0;
+    int32_t value = 0;
 
     if (!l->monitor)
         return;
