@@ -83,7 +83,7 @@ sut_status sut_limiter_new(sut_limiter **out, const char *rules, char *error, si
     sut_random(l->seed, sizeof(l->seed));
     const char *why = parse_rules(l, rules);
     if (why) {
-        (void)snprintf(error, error_size, "RATE_LIMITS: %s", why);
+        (void)snprintf(error, error_size, "SUT_RATE_LIMITS: %s", why);
         sut_limiter_free(l);
         return -EINVAL;
     }
