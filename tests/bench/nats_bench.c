@@ -3,7 +3,7 @@
  *
  *   nats_bench serve URL                        answers on `bench.echo` until killed
  *   nats_bench call URL COUNT OUTSTANDING BYTES prints `calls_per_s p50_us p99_us`  */
-#include <nats.h>
+#include <nats/nats.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static void on_request(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
     natsMsg_Destroy(msg);
 }
 
-static int serve(const char *url)
+_Noreturn static void serve(const char *url)
 {
     natsConnection *nc = NULL;
     natsSubscription *sub = NULL;
@@ -133,7 +133,7 @@ static int call_pipelined(natsConnection *nc, long count, long outstanding, cons
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
-        return serve(argv[2]);
+        serve(argv[2]);
     if (argc != 6 || strcmp(argv[1], "call") != 0) {
         fprintf(stderr, "usage: nats_bench serve URL | call URL COUNT OUTSTANDING BYTES\n");
         return 64;
