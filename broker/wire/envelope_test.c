@@ -422,6 +422,14 @@ Test(envelope, largest_envelope_fits_exactly)
     cr_assert_eq(b.len, SUT_ENVELOPE_MAX);
     cr_assert_eq(sut_envelope_decode(b.data, b.len, &got, &used), SUT_ENV_OK);
     cr_assert_eq(got.body.len, env.body.len);
+    /* one byte more, written by hand since the encoder refuses it */
+    uint8_t *larger = malloc(b.len + 1);
+    cr_assert_not_null(larger);
+    memcpy(larger, b.data, b.len);
+    larger[b.len] = 0;
+    larger[head - 1]++;
+    cr_assert_eq(sut_envelope_decode(larger, b.len + 1, &got, &used), SUT_ENV_TOO_LARGE);
+    free(larger);
     sut_buf_deinit(&b);
     free(bytes);
 }

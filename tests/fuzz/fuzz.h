@@ -4,7 +4,7 @@
 #ifndef SUT_FUZZ_H
 #define SUT_FUZZ_H
 
-#include "record_fixture.h"
+#include "runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
