@@ -87,13 +87,13 @@ static int compare_errors(const void *a, const void *b)
 
 void pg_print_errors(const pg_context *c, sut_buf *out)
 {
-    const pg_error_item **sorted = calloc(c->error_count + 1, sizeof(*sorted));
+    const pg_error_item **sorted = calloc(c->error_count + 1, sizeof(const pg_error_item *));
     if (!sorted)
         sut_program_die(SUT_EXIT_SOFTWARE, "out of memory");
     size_t n = 0;
     for (const pg_error_item *e = c->errors; e; e = e->next)
         sorted[n++] = e;
-    qsort(sorted, n, sizeof(*sorted), compare_errors);
+    qsort(sorted, n, sizeof(const pg_error_item *), compare_errors);
     for (size_t i = 0; i < n; i++) {
         const pg_error_item *e = sorted[i];
         if (i > 0 && compare_errors(&sorted[i - 1], &sorted[i]) == 0)

@@ -44,7 +44,7 @@ static const pg_method **collect(pg_context *c, const pg_model *m, bool http, si
         for (size_t j = 0; j < m->domains[i]->method_count; j++)
             if (!http || m->domains[i]->methods[j].verb)
                 all[(*count)++] = &m->domains[i]->methods[j];
-    qsort(all, *count, sizeof(*all), http ? by_route : by_subject);
+    qsort(all, *count, sizeof(const pg_method *), http ? by_route : by_subject);
     return all;
 }
 

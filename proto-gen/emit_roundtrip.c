@@ -1,5 +1,5 @@
-/* Emits schema_roundtrip_test.c: one test a record, with values that fit it: JSON → msgpack → struct and back must give
- * the same, and redaction must leave nothing secret (tests/golden/roundtrip.h does the work). */
+/* Emits schema_roundtrip_test.c: one test a record, with values that fit it: JSON → msgpack → struct and back must
+ * give the same, and redaction must leave nothing secret (tests/golden/roundtrip.h does the work). */
 #include "bind.h"
 #include "emit.h"
 #include "example.h"

@@ -7,6 +7,7 @@
 
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ class Suite:
         self.passed = self.failed = 0
 
     def run(self, *args, cwd):
-        return subprocess.run([self.tool, *args], cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([self.tool, *args], cwd=cwd, capture_output=True, text=True, errors="replace", timeout=60, check=False)
 
     def check(self, name, problem):
         """`problem` is None or empty if all is well."""
@@ -115,6 +116,32 @@ def checking(suite):
         suite.check("--check: drift", None if ok else f"exit {done.returncode}: {done.stderr}")
 
 
+def garbage(suite):
+    """Schemas with random damage are refused or accepted, but never crash or hang the generator."""
+    dice = random.Random(1)
+    text = (HERE / "fixture" / "shop.yaml").read_bytes()
+    for number in range(250):
+        damaged = bytearray(text)
+        for _ in range(dice.randint(1, 6)):
+            at = dice.randrange(len(damaged))
+            kind = dice.randrange(4)
+            if kind == 0:
+                damaged[at] = dice.randrange(256)
+            elif kind == 1:
+                del damaged[at : at + dice.randint(1, 40)]
+            elif kind == 2:
+                damaged[at:at] = damaged[dice.randrange(len(damaged)) :][: dice.randint(1, 60)]
+            else:
+                damaged[at:at] = dice.choice([b"{", b"[", b"]", b": ", b"\n  ", b"&a ", b"*a", b"!!x ", b"'", b'"', b"---\n"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "shop.yaml"
+            path.write_bytes(damaged)
+            done = suite.run("--out", folder + "/out", "common.yaml", str(path), cwd=HERE / "fixture")
+        said = done.returncode == 0 or ": error: " in done.stderr
+        ok = done.returncode in (0, 1) and said and "Sanitizer" not in done.stderr
+        suite.check(f"garbage {number}", None if ok else f"exit {done.returncode}: {done.stderr[:400]}")
+
+
 def usage(suite):
     cases = [
         ("no schemas", [], 64, "no schemas given"),
@@ -183,7 +210,7 @@ def against(suite):
 
 def main():
     suite = Suite(sys.argv[1], "--update" in sys.argv[2:])
-    for part in (wrong_schemas, goldens, determinism, checking, usage, against):
+    for part in (wrong_schemas, goldens, determinism, checking, garbage, usage, against):
         part(suite)
     print(f"{suite.passed} passed, {suite.failed} failed")
     return suite.failed > 0
