@@ -33,6 +33,10 @@ static bool admit(sut_core *c, core_session *s, const sut_envelope *env, const c
         refuse_right(c, s, env, "principal", "a peer of this role may not set a principal");
         return false;
     }
+    if (!core_fits(env)) {
+        refuse(c, s, env, &(core_error){SUT_ERR_PAYLOAD_TOO_LARGE, 0, "the envelope is over its limit"});
+        return false;
+    }
     if (c->draining && !route->control) {
         refuse(c, s, env, &(core_error){SUT_ERR_UNAVAILABLE, CORE_RETRY_DRAIN_MS, "the broker is stopping"});
         return false;
@@ -85,7 +89,14 @@ static void overload(sut_core *c, core_call *call, const char *message)
 {
     core_service *s = call->service;
     s->overloaded_total++;
-    core_call_fail(c, call, &(core_error){SUT_ERR_OVERLOADED, core_service_retry_after_ms(c, s), message});
+    core_call_fail(c, call, &(core_error){SUT_ERR_OVERLOADED, core_rate_retry_after_ms(c, s), message});
+}
+
+/* An estimate within a fifth of the time that is left is no hope: rates waver. */
+static bool would_expire(const sut_core *c, const core_call *call)
+{
+    uint64_t left_ms = (call->deadline_ns - c->now_ns) / SUT_NS_PER_MS;
+    return core_rate_answer_ms(c, call->service) > left_ms * 4 / 5;
 }
 
 /* Into the queue, or refused as overloaded. */
@@ -95,8 +106,10 @@ static void enqueue(sut_core *c, core_call *call, const sut_envelope *env)
         overload(c, call, "the broker's memory is full");
     else if (!core_service_queue_has_room(c, call->service, call->copy->size))
         overload(c, call, "the service's queue is full");
+    else if (would_expire(c, call))
+        overload(c, call, "the service's queue is longer than the call's time"); /* now, not after it has waited */
     else
-        core_service_enqueue(call->service, call);
+        core_service_enqueue(c, call->service, call);
 }
 
 static void route_pinned(sut_core *c, core_call *call, const sut_envelope *env)

@@ -104,6 +104,22 @@ Test(call, the_same_id_of_two_callers_is_two_calls)
     must_get_reply(b, 1, "for b");
 }
 
+/* What comes in within the limit may not go out over it: that would cost the next peer its connection. */
+Test(call, too_large_for_its_way_on_is_refused_without_harm)
+{
+    uint64_t caller = peer_ready("edge-1"), inst = peer_serves("user-1", "user", 4);
+    static char big[SUT_ENVELOPE_MAX];
+    sut_envelope env = {.kind = SUT_CALL, .id = 1, .subject = SUT_STR("user.put"), .body = {big, sizeof(big) - 80}};
+    peer_says(caller, &env);
+    must_get_error(caller, 1, "payload_too_large");
+    must_get_nothing(inst);
+    peer_calls(caller, 2, "user.put");
+    const out *call = must_take(inst, SUT_CALL);
+    peer_says(inst, &(sut_envelope){.kind = SUT_REPLY, .id = call->id, .body = {big, sizeof(big) - 80}});
+    must_get_error(caller, 2, "internal");
+    must_get_nothing(inst);
+}
+
 /* ---- deadlines ---- */
 
 static uint32_t ttl_given(uint64_t caller, uint64_t inst, uint64_t id, const char *subject, uint32_t asked)

@@ -147,10 +147,5 @@ void core_hand_take_back(sut_core *c, core_call *call)
     service->in_flight--;
     if (inst->heap_index != CORE_NOT_IN_HEAP)
         core_heap_fix(service, inst);
-    if (c->now_ns - service->rate_window_ns >= SUT_NS_PER_S) {
-        service->rate_per_s = service->rate_done * SUT_NS_PER_S / (c->now_ns - service->rate_window_ns);
-        service->rate_window_ns = c->now_ns;
-        service->rate_done = 0;
-    }
-    service->rate_done++;
+    core_rate_answered(c, &service->rate);
 }

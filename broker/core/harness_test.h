@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "core/core.h"
 
-#define OUT_MAX 512
+#define OUT_MAX 4096
 
 typedef struct out { /* one output */
     uint64_t session;

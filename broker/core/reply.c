@@ -36,6 +36,10 @@ static void pass_on(sut_core *c, core_call *call, const sut_envelope *env)
                         .opt = {.attempt = call->attempt,
                                 .retry_after_ms = is_error ? env->opt.retry_after_ms : 0,
                                 .http_status = env->opt.http_status}};
+    if (!core_fits(&out)) {
+        core_call_fail(c, call, &(core_error){SUT_ERR_INTERNAL, 0, "the reply is over the envelope's limit"});
+        return;
+    }
     core_emit(c, caller, &out);
     core_call_settle(c, call, is_error ? SUT_ERR_DOMAIN_FIRST : SUT_ERR_NONE);
     core_call_free(c, call);
@@ -60,7 +64,7 @@ static void fail_over(sut_core *c, core_call *call)
         return;
     }
     s->failovers_total++;
-    core_service_enqueue(s, call);
+    core_service_enqueue(c, s, call);
 }
 
 void core_reply_input(sut_core *c, core_session *s, const sut_envelope *env)

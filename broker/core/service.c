@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define RETRY_MIN_MS 10
-#define RETRY_MAX_MS 5000
+#define WALK_MAX 64 /* steps that one call may take to its place in a queue */
 
 core_service *core_service_find(const sut_core *c, sut_str name)
 {
@@ -41,7 +40,7 @@ sut_status core_service_get(sut_core *c, sut_str name, core_service **out)
     memcpy(s->name, name.ptr, name.len);
     s->name_len = (uint8_t)name.len;
     s->timer.kind = CORE_TIMER_SERVICE;
-    s->rate_window_ns = c->now_ns;
+    s->rate.window_ns = c->now_ns;
     sut_list_init(&s->instances);
     sut_list_init(&s->queue);
     sut_status st = sut_strmap_put(c->services_by_name, name, s);
@@ -194,16 +193,28 @@ bool core_service_queue_has_room(const sut_core *c, const core_service *s, size_
     return s->queued < c->limits.queue_calls && s->queued_bytes + bytes <= c->limits.queue_bytes;
 }
 
-void core_service_enqueue(core_service *s, core_call *call)
+/* New calls go last. Those of a dead instance are older than what waits, and go to the front in their own order; after
+ * a few steps any place will do, for a queue may be long. */
+static sut_node *place_in(sut_node *head, const core_call *call)
+{
+    sut_node *after = head->prev;
+    if (after == head || SUT_CONTAINER(after, core_call, place_node)->sequence < call->sequence)
+        return after;
+    after = head;
+    for (int steps = 0; steps < WALK_MAX && after->next != head; steps++) {
+        if (SUT_CONTAINER(after->next, core_call, place_node)->sequence > call->sequence)
+            break;
+        after = after->next;
+    }
+    return after;
+}
+
+void core_service_enqueue(sut_core *c, core_service *s, core_call *call)
 {
     sut_node *head = call->pinned ? &call->instance->pinned : &s->queue;
-    sut_node *after = head->prev; /* new calls go last; those of a dead instance are older than all, and go first */
-    if (after != head && SUT_CONTAINER(after, core_call, place_node)->sequence > call->sequence) {
-        after = head;
-        while (SUT_CONTAINER(after->next, core_call, place_node)->sequence < call->sequence)
-            after = after->next;
-    }
-    sut_list_push_front(after, &call->place_node);
+    if (s->queued == 0)
+        core_rate_queue_begins(c, &s->rate);
+    sut_list_push_front(place_in(head, call), &call->place_node);
     call->state = CORE_CALL_QUEUED;
     s->queued++;
     s->queued_bytes += call->copy->size;
@@ -249,18 +260,6 @@ void core_instance_pump(sut_core *c, core_instance *inst)
             return;
         give_queued(c, inst, call);
     }
-}
-
-uint32_t core_service_retry_after_ms(const sut_core *c, const core_service *s)
-{
-    uint64_t window_ns = c->now_ns - s->rate_window_ns;
-    uint64_t rate = s->rate_per_s;
-    if (window_ns >= SUT_NS_PER_S || (rate == 0 && window_ns > 0))
-        rate = s->rate_done * SUT_NS_PER_S / window_ns;
-    if (rate == 0)
-        return CORE_RETRY_UNKNOWN_MS;
-    uint64_t ms = (s->queued + 1) * UINT64_C(1000) / rate;
-    return ms < RETRY_MIN_MS ? RETRY_MIN_MS : ms > RETRY_MAX_MS ? RETRY_MAX_MS : (uint32_t)ms;
 }
 
 void core_service_flush(sut_core *c, core_service *s)

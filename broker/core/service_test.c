@@ -168,6 +168,28 @@ Test(service, retry_after_follows_the_drain_rate)
     cr_assert(e->retry_after_ms >= 450 && e->retry_after_ms <= 560, "%u", e->retry_after_ms);
 }
 
+/* A call that would only expire in the queue is told at once. */
+Test(service, the_queue_is_bounded_by_deadline_too)
+{
+    uint64_t caller = peer_ready("edge-1"), inst = peer_serves("user-1", "user", 1), id = 0;
+    uint32_t overloaded = 0, expired = 0, replies = 0;
+    for (int step = 0; step < 500; step++) { /* asked 200 a second, able to do 100 */
+        peer_calls(caller, ++id, "user.put");
+        peer_calls(caller, ++id, "user.put");
+        pass_ms(10);
+        peer_replies(inst, must_take(inst, SUT_CALL), "r");
+        for (const out *o; (o = take(caller));) {
+            replies += o->kind == SUT_REPLY;
+            overloaded += o->kind == SUT_ERROR_REPLY && strcmp(o->code, "overloaded") == 0;
+            expired += o->kind == SUT_ERROR_REPLY && strcmp(o->code, "deadline_exceeded") == 0;
+        }
+    }
+    cr_assert_geq(replies, 480, "%u replies, %u overloaded, %u expired", replies, overloaded, expired);
+    cr_assert_gt(overloaded, 350);
+    cr_assert_lt(expired, 10, "%u expired", expired);
+    cr_assert_leq(service_view("user").queued, 90);
+}
+
 /* ---- failover ---- */
 
 Test(service, an_idempotent_call_of_a_dead_instance_goes_to_another_once)

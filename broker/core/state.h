@@ -66,6 +66,11 @@ struct core_instance {
 };
 #define CORE_NOT_IN_HEAP UINT32_MAX
 
+typedef struct core_rate { /* answers while calls wait, a window of a second at a time */
+    uint64_t window_ns, answers;
+    uint64_t per_s; /* of the last whole window; 0: there was none since the queue began */
+} core_rate;
+
 struct core_service {
     sut_node node;      /* core->services, sorted by name */
     core_timer timer;   /* armed while calls are held for an instance to come */
@@ -79,7 +84,7 @@ struct core_service {
     uint32_t in_flight;
     bool gone; /* the hold is over: calls are refused as no_such_service */
     uint64_t calls_total, errors_total, overloaded_total, failovers_total, expired_total;
-    uint64_t rate_window_ns, rate_done, rate_per_s; /* answers of instances, a window of a second at a time */
+    core_rate rate;
     uint8_t name_len;
     char name[SUT_SUBJECT_MAX];
 };
@@ -174,6 +179,12 @@ bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env);
 void core_call_forget_copy(sut_core *c, core_call *call);
 
 /* answer.c: what is sent to peers. */
+/* The broker's own ids and options may take more bytes than what they replace. An envelope goes on only if it is within
+ * its limit whatever they take: or it would cost the next peer, which did nothing wrong, its connection. */
+static inline bool core_fits(const sut_envelope *env)
+{
+    return sut_envelope_size_bound(env) <= SUT_ENVELOPE_MAX;
+}
 typedef struct core_error {
     int err;
     uint32_t retry_after_ms;
@@ -203,14 +214,21 @@ bool core_service_has_taker(const core_service *s);
 core_instance *core_service_most_free(const core_service *s); /* NULL: no free credit */
 core_instance *core_service_pinned(const core_service *s, sut_str instance);
 bool core_service_queue_has_room(const sut_core *c, const core_service *s, size_t bytes);
-void core_service_enqueue(core_service *s, core_call *call); /* by order of acceptance; call->copy is kept */
+void core_service_enqueue(sut_core *c, core_service *s,
+                          core_call *call); /* by order of acceptance; call->copy is kept */
 void core_service_dequeue(core_call *call);
 void core_service_pump(sut_core *c, core_service *s);      /* gives queued calls to whoever has free credit */
 void core_instance_pump(sut_core *c, core_instance *inst); /* the same, after this one got credit */
-uint32_t core_service_retry_after_ms(const sut_core *c, const core_service *s);
 void core_service_hold_over(sut_core *c, core_service *s); /* its timer */
 void core_service_flush(sut_core *c, core_service *s);     /* refuses all that is queued */
 void core_service_free(sut_core *c, core_service *s);
+
+/* rate.c: how fast a service works off its queue. */
+void core_rate_queue_begins(const sut_core *c, core_rate *r);
+void core_rate_answered(const sut_core *c, core_rate *r);
+/* How long a call that joins the queue now will take to be answered, by Little's law; 0: not known. */
+uint32_t core_rate_answer_ms(const sut_core *c, const core_service *s);
+uint32_t core_rate_retry_after_ms(const sut_core *c, const core_service *s);
 
 /* credit.c: heap of free credit, and the hand of a session. */
 void core_heap_add(core_service *s, core_instance *inst); /* room was made */
