@@ -116,6 +116,22 @@ def checking(suite):
         suite.check("--check: drift", None if ok else f"exit {done.returncode}: {done.stderr}")
 
 
+def language_document(suite):
+    """The example in docs/schema-language.md is right, and every key of a field is told there."""
+    root = HERE.parent.parent
+    text = (root / "docs" / "schema-language.md").read_text(encoding="utf-8")
+    example = re.search(r"^```yaml\n(.*?)^```", text, re.M | re.S).group(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "guestbook.yaml"
+        path.write_text(example, encoding="utf-8")
+        done = suite.run(str(root / "schemas" / "common.yaml"), str(path), cwd=root)
+    suite.check("schema-language.md: example", done.stderr if done.returncode else None)
+    said = (HERE / "wrong" / "field_unknown_key_list.expected").read_text(encoding="utf-8")
+    keys = re.search(r"it may have (.*)$", said, re.M).group(1).split(", ")
+    untold = [k for k in keys if f"`{k}`" not in text]
+    suite.check("schema-language.md: keys", None if not untold else f"does not tell of {untold}")
+
+
 def garbage(suite):
     """Schemas with random damage are refused or accepted, but never crash or hang the generator."""
     dice = random.Random(1)
@@ -210,7 +226,7 @@ def against(suite):
 
 def main():
     suite = Suite(sys.argv[1], "--update" in sys.argv[2:])
-    for part in (wrong_schemas, goldens, determinism, checking, garbage, usage, against):
+    for part in (wrong_schemas, goldens, determinism, checking, language_document, garbage, usage, against):
         part(suite)
     print(f"{suite.passed} passed, {suite.failed} failed")
     return suite.failed > 0
