@@ -69,18 +69,10 @@ static void begin_all(size_t more)
     str("must", "m");
 }
 
-static void dump_errors(void)
-{
-    for (size_t i = 0; i < s_errs.count; i++)
-        cr_log_info("%.*s %.*s %.*s", SUT_STR_FMT(s_errs.items[i].pointer), SUT_STR_FMT(s_errs.items[i].code),
-                    SUT_STR_FMT(s_errs.items[i].message));
-}
-
 static all_rec decode_ok(sut_unknown_policy policy)
 {
     all_rec out;
     sut_status status = sut_record_decode(&all_desc, body(), policy, s_arena, &out, &s_errs);
-    dump_errors();
     cr_assert_eq(status, 0, "status %d, first error %.*s", status,
                  SUT_STR_FMT(s_errs.count ? s_errs.items[0].message : SUT_STR_NONE));
     return out;
