@@ -4,15 +4,26 @@
 SV_DIR=$SUT_RUN_DIR/sv
 BROKER_ENDPOINT=ipc://$SUT_SOCKETS/broker/bus
 
-service_env() { # service_env SERVICE NAME=VALUE…: an envdir(8) folder for chpst -e
-    local dir=$SV_DIR/$1/env pair
+# service_env SERVICE NAME=VALUE…: an envdir(8) folder for chpst -e. What else the program declares (--settings) and this
+# shell's environment holds is passed on: settings come from the environment of scripts/up or from run/settings.
+service_env() {
+    local dir=$SV_DIR/$1/env pair name program=$SUT_BIN/sut-$1 given=()
     shift
     mkdir -p "$dir"
     chmod 700 "$dir"
-    for pair in "$@"; do
+    given=("$@")
+    if [ -x "$program" ]; then
+        # shellcheck disable=SC2016
+        for name in $("$program" --settings | sed -n 's/^| `\([A-Z0-9_]*\)`.*/\1/p'); do
+            [[ " ${*%%=*} " == *" $name "* ]] || [ -z "${!name:-}" ] || given+=("$name=${!name}")
+        done
+    fi
+    for pair in "${given[@]}"; do
         printf '%s' "${pair#*=}" | write_file 600 "$dir/${pair%%=*}"
     done
-    [ -z "${DEBUG:-}" ] || printf '%s' "$DEBUG" | write_file 600 "$dir/DEBUG"
+    for name in "$dir"/*; do
+        [ ! -e "$name" ] || [[ " ${given[*]%%=*} " == *" ${name##*/} "* ]] || rm -f "$name"
+    done
 }
 
 # service NAME "DEPENDENCY…" CHECK COMMAND…: run, check and log/run scripts. CHECK is a shell command, or empty.
@@ -58,14 +69,13 @@ define_services() {
 
     service_env auth SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=auth SUT_SECRET_FILE="$keys/auth.secret" \
         AUTH_DATABASE_URL="$(database_url sut_auth auth_db)" REDIS_URL="$redis_url" \
-        SUT_JWT_KEYS="$SUT_SECRETS/jwt.keys" ${BCRYPT_COST:+BCRYPT_COST="$BCRYPT_COST"}
+        SUT_JWT_KEYS="$SUT_SECRETS/jwt.keys"
     service auth 'postgres redis broker' '' "$SUT_BIN/sut-auth"
     service_env user SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=user SUT_SECRET_FILE="$keys/user.secret" \
         USER_DATABASE_URL="$(database_url sut_user user_db)"
     service user 'postgres broker' '' "$SUT_BIN/sut-user"
     service_env edge SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=edge SUT_SECRET_FILE="$keys/edge.secret" \
-        PORT="$SUT_PORT_BASE" SUT_JWT_KEYS="$SUT_SECRETS/jwt.keys" \
-        SUT_OPENAPI_FILE="$SUT_ROOT/docs/api/openapi.json"
+        PORT="$SUT_PORT_BASE" SUT_JWT_KEYS="$SUT_SECRETS/jwt.keys"
     service edge broker '' "$SUT_BIN/sut-edge"
 }
 

@@ -13,7 +13,7 @@ PASSWORD = "correct horse battery"
 class Registration(stack.StackTest):
     def registrations(self, prefix):
         def make(n):
-            name = f"{prefix}{n}"
+            name = f"user{prefix}{n}"
             return "POST", "/api/auth/register", {"email": f"{name}@example.org", "password": PASSWORD, "username": name}, {}
 
         return load.Load(self.stack, 4, make)
@@ -42,7 +42,7 @@ class Registration(stack.StackTest):
         done = [e[4] for e in clients.log if e[2] == 201]
         self.assertGreater(len(done), 10)
         for number, _ in dice.sample(done, 10):
-            login = s.post("/api/auth/login", {"email": f"{prefix}{number}@example.org", "password": PASSWORD})
+            login = s.post("/api/auth/login", {"email": f"user{prefix}{number}@example.org", "password": PASSWORD})
             self.assertEqual(login.status, 200, f"acknowledged, but {login}")
 
     def test_user_actor_killed(self):

@@ -71,7 +71,10 @@ class WrongDatabasePassword(unittest.TestCase):
             s.sv("down", "user")
             with open(f"{s.run}/sv/user/env/USER_DATABASE_URL") as f:
                 url = f.read()
-            env = {name: open(f"{s.run}/sv/user/env/{name}").read() for name in os.listdir(f"{s.run}/sv/user/env")}
+            env = {}
+            for name in os.listdir(f"{s.run}/sv/user/env"):
+                with open(f"{s.run}/sv/user/env/{name}") as f:
+                    env[name] = f.read()
             secret = url.split(":", 2)[2].split("@")[0]
             env["USER_DATABASE_URL"] = url.replace(secret, "wrong")
             done = start("sut-user", **env)

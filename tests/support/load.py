@@ -57,6 +57,8 @@ class Load:
                 time.sleep(0.01)
             with self.lock:
                 self.log.append((started, time.monotonic() - started, status, code, (index * 1000000 + n, answer)))
+        if connection:
+            connection.close()
 
     def since(self, moment):
         with self.lock:

@@ -61,6 +61,7 @@ class Stack:
         self.env = dict(os.environ, SUT_RUN_DIR=self.run, SUT_PORT_BASE=str(self.port), SUT_PRESET=self.preset)
         self.env.setdefault("BCRYPT_COST", "4")
         self.env.setdefault("SUT_RATE_LIMITS", "off")
+        self.env.setdefault("SUT_RATE_LIMITS", "off")
         self.env.update(settings)
         self.bin = os.path.join(ROOT, "build", self.preset, "bin")
 
