@@ -7,22 +7,35 @@ const char *pg_openapi_name(pg_context *c, const pg_record *r)
     return pg_printf(c, "%s_%s", r->domain->name, r->name);
 }
 
-/* What JSON Schema can say of our formats: its own name for one, or a pattern. */
+#define ATEXT   "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+#define LABEL   "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+#define LAST    "[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+#define URICHAR "(?:[A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+#define TZPART  "[A-Za-z][A-Za-z0-9_+-]*"
+
+/* What JSON Schema can say of our formats: its own name for one, and a pattern (ECMA-262) that takes what the runtime
+ * takes, so that clients and test generators made from the document send nothing that is refused. */
 static const struct {
     const char *format, *pattern;
 } s_formats[] = {
-    [SUT_FMT_NONE] = {NULL, NULL},
-    [SUT_FMT_EMAIL] = {"email", NULL},
-    [SUT_FMT_URI] = {"uri", NULL},
-    [SUT_FMT_HTTP_URI] = {"uri", "^[Hh][Tt][Tt][Pp][Ss]?://"},
-    [SUT_FMT_USERNAME] = {NULL, "^[A-Za-z0-9][A-Za-z0-9_.]*$"},
-    [SUT_FMT_UUID] = {"uuid", NULL},
-    [SUT_FMT_HEX] = {NULL, "^([0-9A-Fa-f]{2})*$"},
-    [SUT_FMT_BASE64URL] = {NULL, "^[A-Za-z0-9_-]*$"},
-    [SUT_FMT_LOCALE] = {NULL, "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"},
-    [SUT_FMT_TIMEZONE] = {NULL, "^[A-Za-z0-9_+/-]+$"},
+    [SUT_FMT_NONE] = {NULL, "^[^\\u0000]*$"},
+    [SUT_FMT_EMAIL] = {"email", "^(?=[^@]{1,64}@)" ATEXT "(?:\\." ATEXT ")*@(?:" LABEL "\\.)+" LAST "$"},
+    [SUT_FMT_URI] = {"uri", "^[A-Za-z][A-Za-z0-9+.-]*:" URICHAR "+$"},
+    [SUT_FMT_HTTP_URI] = {"uri", "^[Hh][Tt][Tt][Pp][Ss]?://(?:" LABEL "(?:\\." LABEL ")*|\\[[0-9A-Fa-f:.]{2,45}\\])"
+                                 "(?::[0-9]{1,5})?(?:[/?#]" URICHAR "*)?$"},
+    [SUT_FMT_USERNAME] = {NULL, "^[A-Za-z0-9](?:[.-]?[A-Za-z0-9_])*$"},
+    [SUT_FMT_UUID] = {"uuid", "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"},
+    [SUT_FMT_HEX] = {NULL, "^(?:[0-9A-Fa-f]{2})*$"},
+    [SUT_FMT_BASE64URL] = {NULL, "^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?$"},
+    [SUT_FMT_LOCALE] = {NULL, "^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*$"},
+    [SUT_FMT_TIMEZONE] = {NULL, "^" TZPART "(?:/" TZPART "){0,2}$"},
     [SUT_FMT_PAST_DATE] = {"date", NULL},
 };
+
+const char *pg_openapi_pattern(sut_format f)
+{
+    return s_formats[f].pattern;
+}
 
 static void put_type(pg_json *j, const char *type, bool nullable)
 {
@@ -75,8 +88,10 @@ static void put_string(pg_json *j, pg_context *c, const pg_field *f)
         pg_json_number(j, "x-max-bytes", f->max_bytes);
     if (f->pattern)
         pg_json_string(j, "pattern", pg_printf(c, "^(?:%s)$", f->pattern));
-    else if (s_formats[f->format].pattern)
-        pg_json_string(j, "pattern", s_formats[f->format].pattern);
+    else if (f->format == SUT_FMT_NONE && f->trim && min) /* blanks alone would be cut to nothing */
+        pg_json_string(j, "pattern", "^[^\\u0000]*[^\\u0000\\t-\\r ][^\\u0000]*$");
+    else
+        pg_json_string(j, "pattern", pg_openapi_pattern(f->format));
 }
 
 static void put_enum(pg_json *j, pg_context *c, const pg_field *f)

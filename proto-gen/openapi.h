@@ -11,6 +11,8 @@ void pg_openapi_field(pg_json *j, const char *key, pg_context *c, const pg_field
 void pg_openapi_record(pg_json *j, const char *key, pg_context *c, const pg_record *r, bool input, const pg_method *m);
 const char *pg_openapi_name(pg_context *c, const pg_record *r); /* of its component */
 
+const char *pg_openapi_pattern(sut_format f); /* ECMA-262; NULL for past_date */
+
 /* emit_openapi_errors.c: responses by status; those of the platform alone are shared components. */
 void pg_openapi_responses(pg_json *j, pg_context *c, const pg_method *m);
 void pg_openapi_shared_responses(pg_json *j, pg_context *c, const pg_method *const *methods, size_t count);
