@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define S_ANNOUNCE_MS 2000 /* a start that takes longer (its database is away) is announced, so that it can be asked   \
-                            */
+#define S_ANNOUNCE_MS                                                                                                  \
+    2000 /* a start that takes longer (its database is away) is announced, so that it can be asked                     \
+          */
 
 typedef struct s_actor {
     sut_runtime *rt;

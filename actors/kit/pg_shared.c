@@ -2,8 +2,8 @@
  *
  * Reads that are sent in the same turn of the loop share a sync point, and so a system call, a wake-up of the backend
  * and an answer. If one of them fails, PostgreSQL skips the rest of its batch: those were not executed and are sent
- * again by themselves, so that a neighbour's error is never seen. All connections here are read-only and cut statements
- * off after 250 ms, so that none waits for long behind another.
+ * again, each in a batch of its own, so that a neighbour's error is never seen. All connections here are read-only and
+ * cut statements off after 250 ms, so that none waits for long behind another.
  *
  * Why transactions are kept out: results come back in order. If T1 holds a row lock in a pool connection, and a fiber's
  * write waits for that lock in this pipeline, then T1's own next read, sent behind it, would wait for the write: a
@@ -164,6 +164,19 @@ bool sut_pg_shared_flush(sut_pg *pg)
 
 /* ---- reads ---- */
 
+/* Again, in a batch of its own, where no neighbour's error can reach it. */
+static bool s_send_alone(s_read *read)
+{
+    sut_pg_conn *c = &read->shared->conn;
+    PQclear(read->op.result);
+    read->op.result = NULL;
+    s_end_batch(c);
+    if (!sut_pg_conn_send(c, &read->op, read->params))
+        return false;
+    s_end_batch(c);
+    return true;
+}
+
 static void s_on_read(sut_pg_op *op, void *arg)
 {
     s_read *read = arg;
@@ -172,12 +185,8 @@ static void s_on_read(sut_pg_op *op, void *arg)
         free(read);
         return;
     }
-    if (op->outcome == SUT_PG_OP_SKIPPED && ++read->attempts < S_ATTEMPTS_MAX) {
-        PQclear(op->result);
-        op->result = NULL;
-        if (sut_pg_conn_send(&read->shared->conn, op, read->params))
-            return;
-    }
+    if (op->outcome == SUT_PG_OP_SKIPPED && ++read->attempts < S_ATTEMPTS_MAX && s_send_alone(read))
+        return;
     sut_request_wake(read->rq, 0);
 }
 

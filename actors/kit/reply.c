@@ -5,6 +5,15 @@
 
 #include "base/log.h"
 
+/* What the method declares, then what its domain knows, then the platform. */
+static const sut_error_desc *s_find(const sut_method *m, int err)
+{
+    for (size_t i = 0; m && i < m->error_count; i++)
+        if (m->errors[i]->err == err)
+            return m->errors[i];
+    return m ? sut_method_error_number(m, err) : sut_platform_error(err);
+}
+
 static const sut_error_desc *s_describe(sut_request *rq, sut_status *status)
 {
     const sut_error_desc *desc = NULL;
@@ -14,9 +23,7 @@ static const sut_error_desc *s_describe(sut_request *rq, sut_status *status)
         sut_log(SUT_ERROR, "kit", "request.remote_error_unhandled", SUT_KV("method", rq->name),
                 SUT_KV_S("code", rq->error.remote_code));
     else
-        desc = rq->method ? sut_method_error_number(rq->method, *status) : NULL;
-    if (!desc && *status > 0)
-        desc = sut_platform_error(*status);
+        desc = s_find(rq->method, *status);
     if (!desc && *status > 0 && *status != SUT_KIT_REMOTE)
         sut_log(SUT_ERROR, "kit", "request.undeclared_error", SUT_KV("method", rq->name), SUT_KV_I("number", *status));
     if (!desc || desc->err == SUT_ERR_INTERNAL) {

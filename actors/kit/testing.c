@@ -120,6 +120,9 @@ static sut_status s_copy_error(sut_request *rq, sut_request *inner, sut_status s
         return -EBADMSG;
     if (error)
         *error = copy;
+    for (size_t i = 0; i < inner->method->error_count; i++)
+        if (sut_str_is(copy.code, inner->method->errors[i]->code))
+            return inner->method->errors[i]->err;
     const sut_error_desc *desc = sut_method_error(inner->method, copy.code);
     return desc ? desc->err : SUT_ERR_INTERNAL;
 }
