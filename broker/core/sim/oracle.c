@@ -1,5 +1,5 @@
-/* What must hold, whatever happens: an account of calls, credits and queues kept from what goes in and what comes out,
- * without a look into the core. It notes the first violation. */
+/* What must hold of each input and output: an account of calls and credits kept from what goes in and what comes out,
+ * without a look into the core. It notes the first violation. invariants.c checks the account as a whole. */
 #include "sim.h"
 
 static const char *error_text(int err)
@@ -8,15 +8,9 @@ static const char *error_text(int err)
     return d ? d->code : "domain";
 }
 
-bool sim_oracle_accepts(const sim_world *w, const sim_conn *k, uint32_t service)
+bool sim_oracle_accepts(const sim_conn *k, uint32_t service)
 {
-    (void)w;
     return k->session && k->ready && !k->bye && k->hello[service] != SIM_NONE;
-}
-
-static uint32_t free_credit(const sim_conn *k, uint32_t service)
-{
-    return k->granted[service] - k->outstanding[service];
 }
 
 /* A never given, unpinned call stops waiting. */
@@ -164,12 +158,12 @@ static void check_choice(sim_world *w, uint32_t conn, uint32_t service)
 {
     bool steady = w->input_kind == SUT_CALL || w->input_kind == SUT_REPLY || w->input_kind == SUT_ERROR_REPLY ||
                   w->input_kind == SUT_CREDIT;
-    uint32_t chosen = free_credit(&w->conns[conn], service);
+    uint32_t chosen = sim_free_credit(&w->conns[conn], service);
     for (uint32_t i = 0; steady && i < w->conn_count; i++) {
         const sim_conn *k = &w->conns[i];
-        if (sim_oracle_accepts(w, k, service) && free_credit(k, service) > chosen)
+        if (sim_oracle_accepts(k, service) && sim_free_credit(k, service) > chosen)
             sim_fail(w, "%s got a call with %u free credits, and %s has %u", w->conns[conn].label, chosen, k->label,
-                     free_credit(k, service));
+                     sim_free_credit(k, service));
     }
 }
 
@@ -192,7 +186,7 @@ static void check_given(sim_world *w, uint32_t conn, uint32_t call, const sut_en
         sim_fail(w, "call %u is given to %s, but nobody who may waits for it", call, k->label);
     if (!sut_str_is(env->subject, sim_methods[m->method].subject))
         sim_fail(w, "call %u changed its subject", call);
-    if (service == SIM_NONE || !sim_oracle_accepts(w, k, service))
+    if (service == SIM_NONE || !sim_oracle_accepts(k, service))
         sim_fail(w, "call %u is given to %s, which does not take it", call, k->label);
     else if (k->outstanding[service] >= k->granted[service])
         sim_fail(w, "%s has %u of %s, and granted %u", k->label, k->outstanding[service], sim_services[service],
@@ -381,103 +375,4 @@ void sim_oracle_closed(sim_world *w, uint32_t conn)
     k->ready = false;
     memset(k->outstanding, 0, sizeof(k->outstanding));
     memset(k->granted, 0, sizeof(k->granted));
-}
-
-/* ---- at any time ---- */
-
-static void check_service(const sut_core_service_view *v, void *arg)
-{
-    sim_world *w = arg;
-    uint32_t service = sim_service_of(v->name);
-    if (v->queued > w->limits.queue_calls || v->queued_bytes > w->limits.queue_bytes)
-        sim_fail(w, "the queue of %.*s holds %u calls, %llu bytes", SUT_STR_FMT(v->name), v->queued,
-                 (unsigned long long)v->queued_bytes);
-    if (service == SIM_NONE)
-        sim_fail(w, "a service that nobody offers: %.*s", SUT_STR_FMT(v->name));
-    else if (w->waiting[service] > 0 && v->credits_free > 0)
-        sim_fail(w, "%u calls wait for %s, which has %u free credits", w->waiting[service], sim_services[service],
-                 v->credits_free);
-}
-
-void sim_oracle_bounds(sim_world *w)
-{
-    sut_core_counts counts;
-    sut_core_get_counts(w->core, &counts);
-    sut_core_each_service(w->core, check_service, w);
-    if (counts.bytes_held > w->limits.pending_bytes || counts.services > w->limits.max_services ||
-        counts.sessions > w->limits.max_sessions)
-        sim_fail(w, "over a bound: %llu bytes, %u services, %u sessions", (unsigned long long)counts.bytes_held,
-                 counts.services, counts.sessions);
-}
-
-void sim_oracle_time(sim_world *w)
-{
-    for (uint32_t i = 0; i < w->call_count; i++) {
-        const sim_call *m = &w->calls[i];
-        if (m->pending && m->deadline + SIM_MS(1) < w->now)
-            sim_fail(w, "call %u waits past its deadline", i);
-    }
-    for (uint32_t i = 0; i < w->conn_count; i++) {
-        const sim_conn *k = &w->conns[i];
-        if (k->session && w->awake - k->heard_awake > SIM_MS(SIM_DETECT_MAX_MS))
-            sim_fail(w, "%s is silent for %llu ms and keeps its session", k->label,
-                     (unsigned long long)((w->awake - k->heard_awake) / SUT_NS_PER_MS));
-    }
-    if (w->draining && w->now > w->drain_at + SIM_MS(w->limits.drain_ms + 1) && !sut_core_drained(w->core))
-        sim_fail(w, "the drain does not end");
-}
-
-/* ---- at the end ---- */
-
-typedef struct service_sum {
-    sim_world *w;
-    uint32_t credits_free[SIM_SERVICES], in_flight[SIM_SERVICES];
-} service_sum;
-
-static void check_quiet_service(const sut_core_service_view *v, void *arg)
-{
-    service_sum *sum = arg;
-    uint32_t service = sim_service_of(v->name);
-    if (v->queued > 0)
-        sim_fail(sum->w, "%s has %u calls queued when all is quiet", sim_services[service], v->queued);
-    if (v->credits_free != sum->credits_free[service] || v->in_flight != sum->in_flight[service])
-        sim_fail(sum->w, "%s has %u free credits and %u calls in flight, but %u and %u are right",
-                 sim_services[service], v->credits_free, v->in_flight, sum->credits_free[service],
-                 sum->in_flight[service]);
-}
-
-void sim_oracle_quiet(sim_world *w)
-{
-    service_sum sum = {.w = w};
-    uint32_t in_hand = 0;
-    sut_core_counts counts;
-    sut_core_get_counts(w->core, &counts);
-    for (uint32_t i = 0; i < w->call_count; i++) {
-        if (w->calls[i].pending)
-            sim_fail(w, "call %u never got an answer", i);
-    }
-    for (uint32_t i = 0; i < w->conn_count; i++) {
-        for (uint32_t s = 0; s < SIM_SERVICES; s++) {
-            const sim_conn *k = &w->conns[i];
-            sum.in_flight[s] += k->session ? k->outstanding[s] : 0;
-            in_hand += k->session ? k->outstanding[s] : 0;
-            if (sim_oracle_accepts(w, k, s))
-                sum.credits_free[s] += free_credit(k, s);
-        }
-    }
-    if (sut_core_pending(w->core) != 0 || counts.calls != in_hand)
-        sim_fail(w, "%u calls pending and %u held when all is quiet; instances have %u in hand",
-                 sut_core_pending(w->core), counts.calls, in_hand);
-    sut_core_each_service(w->core, check_quiet_service, &sum);
-}
-
-void sim_oracle_empty(sim_world *w)
-{
-    sut_core_counts counts;
-    sut_core_get_counts(w->core, &counts);
-    if (counts.sessions || counts.services || counts.calls || counts.bytes_held || sut_core_pending(w->core))
-        sim_fail(w, "left behind: %u sessions, %u services, %u calls, %llu bytes", counts.sessions, counts.services,
-                 counts.calls, (unsigned long long)counts.bytes_held);
-    if (!w->draining && sut_core_next_ns(w->core) != SUT_NEVER)
-        sim_fail(w, "a timer is left behind");
 }

@@ -1,6 +1,6 @@
 /* The simulator: a broker core in a virtual world of peers, connections and faults, all from one seed. What its parts
  * share. world.c runs events; net.c carries messages; peers.c behaves like callers and instances; faults.c breaks
- * things; oracle.c knows what must hold, independently of the core, and says so. */
+ * things; oracle.c and invariants.c know what must hold, independently of the core, and say so. */
 #ifndef SUT_CORE_SIM_H
 #define SUT_CORE_SIM_H
 
@@ -214,8 +214,14 @@ void sim_oracle_after(sim_world *w, uint32_t conn, const sut_envelope *env);
 void sim_oracle_emit(sim_world *w, uint32_t conn, const sut_envelope *env);
 void sim_oracle_dropped(sim_world *w, uint32_t conn, sut_drop_reason reason);
 void sim_oracle_closed(sim_world *w, uint32_t conn);
-bool sim_oracle_accepts(const sim_world *w, const sim_conn *k, uint32_t service);
+bool sim_oracle_accepts(const sim_conn *k, uint32_t service);
+static inline uint32_t sim_free_credit(const sim_conn *k, uint32_t service)
+{
+    return k->granted[service] - k->outstanding[service];
+}
 void sim_oracle_executed(sim_world *w, uint32_t call);
+
+/* invariants.c */
 void sim_oracle_bounds(sim_world *w);
 void sim_oracle_time(sim_world *w); /* after a tick */
 void sim_oracle_quiet(sim_world *w);
