@@ -12,6 +12,18 @@ void sut_field_errors_init(sut_field_errors *e, sut_arena *a, size_t max)
     *e = (sut_field_errors){.arena = a, .max = max};
 }
 
+/* What vsnprintf wrote of `len` bytes; a character that was cut in two is left out, since messages must be UTF-8. */
+static sut_str shown_of(const char *message, int len)
+{
+    sut_str shown = {message, len < 0 ? 0 : (size_t)len};
+    if (shown.len < MESSAGE_MAX)
+        return shown;
+    shown.len = MESSAGE_MAX - 1;
+    while (shown.len > 0 && !sut_mp_utf8(shown.ptr, shown.len))
+        shown.len--;
+    return shown;
+}
+
 static void add_error(sut_field_errors *e, sut_str pointer, const char *code, const char *fmt, va_list args)
 {
     char message[MESSAGE_MAX];
@@ -22,10 +34,8 @@ static void add_error(sut_field_errors *e, sut_str pointer, const char *code, co
         return;
     }
     int len = vsnprintf(message, sizeof message, fmt, args);
-    if (len < 0)
-        len = 0;
-    sut_str shown = {message, (size_t)len < sizeof message ? (size_t)len : sizeof message - 1};
-    sut_field_error item = {.pointer = pointer, .code = sut_str_from(code), .message = sut_arena_str(e->arena, shown)};
+    sut_field_error item = {
+        .pointer = pointer, .code = sut_str_from(code), .message = sut_arena_str(e->arena, shown_of(message, len))};
     if (!item.pointer.ptr || !item.message.ptr) {
         e->dropped++;
         return;

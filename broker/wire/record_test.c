@@ -569,6 +569,20 @@ Test(record, errors_beyond_the_bound_are_counted)
     cr_assert(few.count == 0 && few.dropped == 2);
 }
 
+Test(record, long_messages_are_cut_between_characters)
+{
+    char text[801];
+    for (size_t i = 0; i < 800; i += 2)
+        memcpy(text + i, "\xc3\xa9", 2);
+    text[800] = '\0';
+    sut_field_errors_add(&s_errs, SUT_STR("/x"), "pattern", "%s", text);
+    sut_field_errors_add(&s_errs, SUT_STR("/x"), "pattern", "x%s", text);
+    cr_assert_eq(s_errs.count, 2);
+    cr_assert_eq(s_errs.items[0].message.len, 398);
+    cr_assert_eq(s_errs.items[1].message.len, 399);
+    cr_assert(sut_utf8_valid(s_errs.items[0].message, NULL) && sut_utf8_valid(s_errs.items[1].message, NULL));
+}
+
 Test(record, hostile_bodies_are_refused_before_decoding)
 {
     static const struct {
