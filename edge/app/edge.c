@@ -12,13 +12,13 @@
 #define TICK_MS  100
 #define DRAIN_MS 20
 
+/* What fails here is a setting or the file that it names, unless it is the port or the machine. */
 static int exit_code(sut_status st)
 {
     switch (st) {
-    case -EINVAL: return SUT_EXIT_CONFIG;
     case -EADDRINUSE: return SUT_EXIT_UNAVAILABLE;
-    case -EACCES: return SUT_EXIT_NOPERM;
-    default: return SUT_EXIT_SOFTWARE;
+    case -ENOMEM: return SUT_EXIT_SOFTWARE;
+    default: return SUT_EXIT_CONFIG;
     }
 }
 

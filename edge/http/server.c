@@ -220,7 +220,7 @@ static sut_status check_port(const char *port, char *error, size_t error_size)
                        port);
         return -EINVAL;
     }
-    if (!sut_parse_i64((sut_str){port, len}, 0, 65535, &number)) {
+    if (strspn(port, "0123456789") != len || !sut_parse_i64((sut_str){port, len}, 0, 65535, &number)) {
         (void)snprintf(error, error_size, "PORT: '%s' must be a number from 0 to 65535", port);
         return -EINVAL;
     }
