@@ -143,7 +143,7 @@ static void ready_input(sut_core *c, core_session *s, const sut_envelope *env)
     case SUT_REPLY:
     case SUT_ERROR_REPLY: core_reply_input(c, s, env); break;
     case SUT_PING: pong(c, s, env->id); break;
-    case SUT_PONG: break;
+    case SUT_PONG: core_session_pong(c, s, env->id); break;
     case SUT_BYE: core_session_bye(c, s); break;
     case SUT_CANCEL: core_call_cancel_input(c, s, env); break;
     case SUT_CREDIT: credit_input(c, s, env); break;
@@ -258,11 +258,10 @@ void sut_core_drain(sut_core *c, uint64_t now_ns)
     if (c->draining)
         return;
     c->draining = true;
-    sut_envelope env = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_BYE};
     for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next) {
-        const core_session *s = SUT_CONTAINER(n, core_session, node);
+        core_session *s = SUT_CONTAINER(n, core_session, node);
         if (s->ready)
-            core_emit(c, s, &env);
+            core_session_farewell(c, s);
     }
     for (sut_node *n = c->services.next; n != &c->services; n = n->next) {
         core_service *s = SUT_CONTAINER(n, core_service, node);
@@ -274,5 +273,5 @@ void sut_core_drain(sut_core *c, uint64_t now_ns)
 
 bool sut_core_drained(const sut_core *c)
 {
-    return c->draining && (c->pending == 0 || c->drain_over);
+    return c->draining && ((c->pending == 0 && c->farewells == 0) || c->drain_over);
 }

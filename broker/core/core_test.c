@@ -56,6 +56,47 @@ Test(core, a_control_call_of_who_has_gone_is_forgotten)
 
 /* ---- drain ---- */
 
+/* Takes the bye and returns the id of the ping behind it. */
+static uint64_t hear_bye(uint64_t session)
+{
+    must_take(session, SUT_BYE);
+    for (uint32_t i = h.out_count; i-- > 0;) {
+        if (h.outs[i].session == session && !h.outs[i].dropped && h.outs[i].kind == SUT_PING)
+            return h.outs[i].id;
+    }
+    cr_assert_fail("no ping behind the bye");
+    return 0;
+}
+
+static void heed_bye(uint64_t session)
+{
+    peer_sends(session, SUT_PONG, hear_bye(session));
+}
+
+Test(core, drain_waits_until_every_peer_has_heard_it)
+{
+    uint64_t quick = peer_ready("edge-1"), slow = peer_ready("edge-2");
+    sut_core_drain(h.core, h.now);
+    heed_bye(quick);
+    uint64_t ping = hear_bye(slow);
+    cr_assert_not(sut_core_drained(h.core));
+    peer_calls(slow, 1, "user.put"); /* sent before it heard the bye */
+    must_get_error(slow, 1, "unavailable");
+    peer_sends(slow, SUT_PONG, ping + 1); /* not that one */
+    cr_assert_not(sut_core_drained(h.core));
+    peer_sends(slow, SUT_PONG, ping);
+    cr_assert(sut_core_drained(h.core));
+}
+
+Test(core, drain_does_not_wait_for_a_peer_that_is_gone)
+{
+    uint64_t gone = peer_ready("edge-1");
+    sut_core_drain(h.core, h.now);
+    cr_assert_not(sut_core_drained(h.core));
+    sut_core_close(h.core, h.now, gone);
+    cr_assert(sut_core_drained(h.core));
+}
+
 Test(core, drain_says_bye_refuses_new_calls_and_finishes_those_in_hand)
 {
     uint64_t caller = peer_ready("edge-1"), inst = peer_serves("user-1", "user", 1);
@@ -63,8 +104,8 @@ Test(core, drain_says_bye_refuses_new_calls_and_finishes_those_in_hand)
     peer_calls(caller, 2, "user.put"); /* queued: it may still be served */
     const out *call = must_take(inst, SUT_CALL);
     sut_core_drain(h.core, h.now);
-    must_take(caller, SUT_BYE);
-    must_take(inst, SUT_BYE);
+    heed_bye(caller);
+    heed_bye(inst);
     peer_calls(caller, 3, "user.put");
     must_get_error(caller, 3, "unavailable");
     cr_assert_not(sut_core_drained(h.core));
@@ -82,8 +123,8 @@ Test(core, drain_ends_after_its_time)
         peer_says(caller, &(sut_envelope){.kind = SUT_CALL, .id = id, .subject = SUT_STR("user.put"), .ttl_ms = 60000});
     const out *call = must_take(inst, SUT_CALL);
     sut_core_drain(h.core, h.now);
-    must_take(caller, SUT_BYE);
-    must_take(inst, SUT_BYE);
+    heed_bye(caller);
+    heed_bye(inst);
     pass_ms(2000);
     must_get_error(caller, 1, "outcome_unknown");
     must_get_error(caller, 2, "unavailable");
@@ -97,7 +138,7 @@ Test(core, drain_does_not_wait_for_a_service_that_is_away)
     sut_core_close(h.core, h.now, inst);
     peer_calls(caller, 1, "user.put");
     sut_core_drain(h.core, h.now);
-    must_take(caller, SUT_BYE);
+    heed_bye(caller);
     must_get_error(caller, 1, "unavailable");
     cr_assert(sut_core_drained(h.core));
 }
@@ -107,7 +148,7 @@ Test(core, drain_welcomes_nobody_but_answers_status)
     uint64_t old = peer_ready("edge-1");
     sut_core_drain(h.core, h.now);
     sut_core_drain(h.core, h.now);
-    must_take(old, SUT_BYE);
+    heed_bye(old);
     must_get_nothing(old);
     uint64_t young = peer_open("edge-2");
     peer_sends(young, SUT_HELLO, 1);

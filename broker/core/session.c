@@ -104,9 +104,29 @@ void core_session_bye(sut_core *c, core_session *s)
     core_session_retire(c, s);
 }
 
+/* A peer that has read the bye sends no more calls; one that has answered the ping behind it has none on the way. */
+void core_session_farewell(sut_core *c, core_session *s)
+{
+    sut_envelope bye = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_BYE};
+    sut_envelope ping = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_PING, .id = ++c->next_ping};
+    s->farewell_ping = ping.id;
+    c->farewells++;
+    core_emit(c, s, &bye);
+    core_emit(c, s, &ping);
+}
+
+void core_session_pong(sut_core *c, core_session *s, uint64_t id)
+{
+    if (s->farewell_ping == 0 || s->farewell_ping != id)
+        return;
+    s->farewell_ping = 0;
+    c->farewells--;
+}
+
 void core_session_close(sut_core *c, core_session *s)
 {
     s->closing = true;
+    core_session_pong(c, s, s->farewell_ping);
     (void)sut_u64map_take(c->sessions_by_id, s->id);
     sut_node_unlink(&s->node);
     core_wheel_cancel(&c->wheel, &s->timer);

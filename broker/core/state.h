@@ -113,7 +113,9 @@ struct core_session {
     sut_role role;            /* as of hello */
     bool ready, draining, closing;
     uint32_t pings_out;
-    sut_node calls; /* as a caller, in order of acceptance */
+    uint64_t
+        farewell_ping; /* the ping behind our bye; its pong says that all it sent before has been read. 0: none out */
+    sut_node calls;    /* as a caller, in order of acceptance */
     sut_u64map *calls_by_id;
     uint32_t calls_pending;
     sut_node instances;
@@ -142,6 +144,7 @@ struct sut_core {
     uint64_t next_session, next_sequence, next_use, next_ping, next_control;
     bool draining, drain_over;
     core_timer drain_timer;
+    uint32_t farewells; /* sessions with a farewell ping out */
     uint32_t pending;
     struct core_pool *pool;
     sut_buf scratch;         /* bodies that the core makes itself */
@@ -263,6 +266,8 @@ void core_hello_input(sut_core *c, core_session *s, const sut_envelope *env);
 core_session *core_session_find(const sut_core *c, uint64_t id);
 void core_session_alarm(sut_core *c, core_session *s); /* its timer */
 void core_session_bye(sut_core *c, core_session *s);
+void core_session_farewell(sut_core *c, core_session *s); /* the broker's own bye, and a ping behind it */
+void core_session_pong(sut_core *c, core_session *s, uint64_t id);
 void core_session_retire(sut_core *c, core_session *s); /* all its instances */
 void core_session_close(sut_core *c, core_session *s);  /* frees it */
 /* Tells the peer why (e may be NULL), closes, tells the daemon. The session is gone afterwards. */

@@ -95,7 +95,8 @@ void sut_core_control_reply(sut_core *c, uint64_t now_ns, uint64_t call, int err
 
 uint64_t sut_core_next_ns(const sut_core *c); /* when tick wants to run next; SUT_NEVER if idle */
 void sut_core_tick(sut_core *c, uint64_t now_ns);
-/* Says bye to all, refuses new calls as unavailable, ends when all in flight is done or drain_ms passed. */
+/* Says bye to all, and a ping behind it; refuses new calls as unavailable. Ends when all in flight is done and every
+ * peer has answered that ping (what it sent before it read the bye has then been answered), or when drain_ms passed. */
 void sut_core_drain(sut_core *c, uint64_t now_ns);
 bool sut_core_drained(const sut_core *c);
 
