@@ -12,6 +12,7 @@ const char *pg_openapi_name(pg_context *c, const pg_record *r)
 #define LAST    "[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 #define URICHAR "(?:[A-Za-z0-9._~:/?#\\[\\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
 #define TZPART  "[A-Za-z][A-Za-z0-9_+-]*"
+#define PORT    "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
 
 /* What JSON Schema can say of our formats: its own name for one, and a pattern (ECMA-262) that takes what the runtime
  * takes, so that clients and test generators made from the document send nothing that is refused. */
@@ -21,15 +22,16 @@ static const struct {
     [SUT_FMT_NONE] = {NULL, "^[^\\u0000]*$"},
     [SUT_FMT_EMAIL] = {"email", "^(?=[^@]{1,64}@)" ATEXT "(?:\\." ATEXT ")*@(?:" LABEL "\\.)+" LAST "$"},
     [SUT_FMT_URI] = {"uri", "^[A-Za-z][A-Za-z0-9+.-]*:" URICHAR "+$"},
-    [SUT_FMT_HTTP_URI] = {"uri", "^[Hh][Tt][Tt][Pp][Ss]?://(?:" LABEL "(?:\\." LABEL ")*|\\[[0-9A-Fa-f:.]{2,45}\\])"
-                                 "(?::[0-9]{1,5})?(?:[/?#]" URICHAR "*)?$"},
+    [SUT_FMT_HTTP_URI] = {"uri", "^[Hh][Tt][Tt][Pp][Ss]?://(?![^/?#:]{254})(?:" LABEL "(?:\\." LABEL
+                                 ")*|\\[[0-9A-Fa-f:.]{2,45}\\])"
+                                 "(?::" PORT ")?(?:[/?#]" URICHAR "*)?$"},
     [SUT_FMT_USERNAME] = {NULL, "^[A-Za-z0-9](?:[.-]?[A-Za-z0-9_])*$"},
     [SUT_FMT_UUID] = {"uuid", "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"},
     [SUT_FMT_HEX] = {NULL, "^(?:[0-9A-Fa-f]{2})*$"},
     [SUT_FMT_BASE64URL] = {NULL, "^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2,3})?$"},
     [SUT_FMT_LOCALE] = {NULL, "^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*$"},
     [SUT_FMT_TIMEZONE] = {NULL, "^" TZPART "(?:/" TZPART "){0,2}$"},
-    [SUT_FMT_PAST_DATE] = {"date", NULL},
+    [SUT_FMT_PAST_DATE] = {"date", "^(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}$"}, /* not after today: no word for that */
 };
 
 const char *pg_openapi_pattern(sut_format f)
@@ -187,6 +189,8 @@ void pg_openapi_field(pg_json *j, const char *key, pg_context *c, const pg_field
     case SUT_T_DATE:
         put_type(j, "string", f->nullable);
         pg_json_string(j, "format", "date");
+        if (f->format == SUT_FMT_PAST_DATE)
+            pg_json_string(j, "pattern", pg_openapi_pattern(f->format));
         break;
     case SUT_T_ENUM: put_enum(j, c, f); break;
     case SUT_T_RECORD: put_reference(j, c, f); break;

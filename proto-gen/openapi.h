@@ -11,7 +11,7 @@ void pg_openapi_field(pg_json *j, const char *key, pg_context *c, const pg_field
 void pg_openapi_record(pg_json *j, const char *key, pg_context *c, const pg_record *r, bool input, const pg_method *m);
 const char *pg_openapi_name(pg_context *c, const pg_record *r); /* of its component */
 
-const char *pg_openapi_pattern(sut_format f); /* ECMA-262; NULL for past_date */
+const char *pg_openapi_pattern(sut_format f); /* ECMA-262 */
 
 /* emit_openapi_errors.c: responses by status; those of the platform alone are shared components. */
 void pg_openapi_responses(pg_json *j, pg_context *c, const pg_method *m);

@@ -8,6 +8,10 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+/* With a host of 253 bytes behind it. */
+#define L49             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG_HOST(head) head L49 "." L49 "." L49 "." L49 "." L49 ".abc"
+
 static const char *const s_samples[] = {"",
                                         "a",
                                         "ab",
@@ -53,6 +57,10 @@ static const char *const s_samples[] = {"",
                                         "ftp://a",
                                         "http://a:80",
                                         "http://a:",
+                                        "http://a:0",
+                                        "http://a:65535",
+                                        "http://a:65536",
+                                        "http://a:100000",
                                         "http://a:8x",
                                         "http://u@a",
                                         "http://a b",
@@ -66,6 +74,8 @@ static const char *const s_samples[] = {"",
                                         "http://-a",
                                         "http://a_b",
                                         "http://a.",
+                                        LONG_HOST("http://"),
+                                        LONG_HOST("http://a"),
                                         "mailto:a@b.de",
                                         "x:y",
                                         "x:",
