@@ -262,6 +262,8 @@ static sut_status parse_line(parser *p, sut_str line)
         return 0;
     sut_acl_entry *e = NULL;
     sut_status st = add_entry(p, word, &e);
+    if (!e)
+        return st;
     while (st == 0 && next_word(&line, &word))
         st = parse_word(p, e, word);
     if (st == 0 && e->role == SUT_ROLE_NONE)
@@ -295,7 +297,7 @@ sut_status sut_acl_parse(sut_acl **out, sut_str text, char *error, size_t error_
 {
     parser p = {.error = error, .error_size = error_size};
     sut_status st = acl_new(&p.acl, text);
-    if (st) {
+    if (!p.acl) {
         fail(&p, "out of memory");
         return st;
     }

@@ -86,7 +86,9 @@ static sut_status reserve_heap(core_service *s)
 sut_status core_instance_add(sut_core *c, core_session *s, core_service *service, uint32_t credits)
 {
     core_instance *inst = calloc(1, sizeof(*inst));
-    sut_status st = inst ? reserve_heap(service) : SUT_TRACE(-ENOMEM, "instance");
+    if (!inst)
+        return SUT_TRACE(-ENOMEM, "instance");
+    sut_status st = reserve_heap(service);
     if (st) {
         free(inst);
         return st;

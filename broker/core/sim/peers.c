@@ -149,7 +149,7 @@ static void send_call(sim_world *w, uint32_t conn)
         env.opt.instance = sut_str_from(pick_pin(w));
     if (sim_chance(w, 20))
         env.opt.idempotency_key = SUT_STR("key-1");
-    for (int i = 0; i <= m->sent_twice; i++)
+    for (int sends = m->sent_twice ? 2 : 1; sends > 0; sends--)
         sim_send_up(w, conn, &env);
     if (sim_chance(w, 10))
         sim_at(w, w->now + SIM_MS(sim_random(w, 120)), SIM_CANCEL, call, 0);
