@@ -18,7 +18,8 @@ static void put_picked(const seeds *s, const char *name, sut_str content)
     if (s->index > UINT8_MAX)
         return;
     sut_buf *b = pg_output_new(s->c, s->o, name);
-    pg_put_bytes(b, &(uint8_t){(uint8_t)s->index}, 1);
+    const uint8_t index = (uint8_t)s->index;
+    pg_put_bytes(b, &index, 1);
     pg_put_bytes(b, content.ptr, content.len);
 }
 

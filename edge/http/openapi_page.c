@@ -13,6 +13,6 @@ __asm__(".pushsection .rodata\n"
 
 void sut_openapi_answer(sut_exchange *x)
 {
-    const sut_str document = {sut_openapi_begin, (size_t)(sut_openapi_end - sut_openapi_begin)};
+    const sut_str document = {sut_openapi_begin, (uintptr_t)sut_openapi_end - (uintptr_t)sut_openapi_begin};
     sut_exchange_send(x, &(sut_response){.status = 200, .content_type = "application/json", .body = document});
 }
