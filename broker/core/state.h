@@ -113,9 +113,8 @@ struct core_session {
     sut_role role;            /* as of hello */
     bool ready, draining, closing;
     uint32_t pings_out;
-    uint64_t
-        farewell_ping; /* the ping behind our bye; its pong says that all it sent before has been read. 0: none out */
-    sut_node calls;    /* as a caller, in order of acceptance */
+    uint64_t farewell_ping; /* behind our bye; its pong says that all sent before it was read. 0: none out */
+    sut_node calls;         /* as a caller, in order of acceptance */
     sut_u64map *calls_by_id;
     uint32_t calls_pending;
     sut_node instances;
