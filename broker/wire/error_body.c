@@ -91,7 +91,7 @@ static sut_status read_field_error(sut_arena *a, sut_mp_in *in, sut_field_error 
         return -EBADMSG;
     sut_status status = 0;
     for (uint32_t i = 0; i < map.v.count && !status; i++) {
-        if (sut_mp_next(in, &key))
+        if (sut_mp_next(in, &key) || key.type != SUT_MP_STR)
             return -EBADMSG;
         sut_str *to = sut_str_is(key.v.s, "pointer")   ? &out->pointer
                       : sut_str_is(key.v.s, "code")    ? &out->code
@@ -128,7 +128,7 @@ static sut_status read_field_errors(sut_arena *a, sut_mp_in *in, sut_error_body 
 static sut_status read_pair(sut_arena *a, sut_mp_in *in, sut_error_body *out)
 {
     sut_mp_item key, value;
-    if (sut_mp_next(in, &key))
+    if (sut_mp_next(in, &key) || key.type != SUT_MP_STR)
         return -EBADMSG;
     if (sut_str_is(key.v.s, "errors"))
         return read_field_errors(a, in, out);

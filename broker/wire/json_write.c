@@ -86,10 +86,12 @@ static uint8_t *put_escape(uint8_t *p, uint8_t c)
         *p++ = (uint8_t)shorts[c];
         return p;
     }
-    memcpy(p, "u00", 3);
-    p[3] = (uint8_t)hex[c >> 4];
-    p[4] = (uint8_t)hex[c & 15];
-    return p + 5;
+    *p++ = 'u';
+    *p++ = '0';
+    *p++ = '0';
+    *p++ = (uint8_t)hex[c >> 4];
+    *p++ = (uint8_t)hex[c & 15];
+    return p;
 }
 
 static sut_status write_string(writer *w, sut_str s)

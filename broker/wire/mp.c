@@ -218,19 +218,19 @@ static sut_status add_bytes(sut_buf *b, const uint8_t *head, const uint8_t *head
 
 sut_status sut_mp_add_str(sut_buf *b, sut_str s)
 {
-    uint8_t head[SUT_MP_HEAD_MAX];
+    uint8_t head[SUT_MP_HEAD_MAX] = {0};
     return add_bytes(b, head, sut_mp_put_str_head(head, s.len), s);
 }
 
 sut_status sut_mp_add_bin(sut_buf *b, sut_str s)
 {
-    uint8_t head[SUT_MP_HEAD_MAX];
+    uint8_t head[SUT_MP_HEAD_MAX] = {0};
     return add_bytes(b, head, sut_mp_put_bin_head(head, s.len), s);
 }
 
 sut_status sut_mp_add_array(sut_buf *b, size_t count)
 {
-    uint8_t head[SUT_MP_HEAD_MAX];
+    uint8_t head[SUT_MP_HEAD_MAX] = {0};
     if (count > UINT32_MAX)
         return -EMSGSIZE;
     return add_scalar(b, head, sut_mp_put_array_head(head, count));
@@ -238,7 +238,7 @@ sut_status sut_mp_add_array(sut_buf *b, size_t count)
 
 sut_status sut_mp_add_map(sut_buf *b, size_t pairs)
 {
-    uint8_t head[SUT_MP_HEAD_MAX];
+    uint8_t head[SUT_MP_HEAD_MAX] = {0};
     if (pairs > UINT32_MAX)
         return -EMSGSIZE;
     return add_scalar(b, head, sut_mp_put_map_head(head, pairs));

@@ -5,8 +5,9 @@
 #include "mp.h"
 #include "wire/record.h"
 
-#define SUT_RECORD_FIELDS_MAX 256   /* as many keys as a scanned map may have */
-#define SUT_ITEMS_MAX         10000 /* of a list or map that declares no limit */
+#define SUT_KEYS_MAX          256 /* of any map on the wire (sut_body_scan) */
+#define SUT_RECORD_FIELDS_MAX SUT_KEYS_MAX
+#define SUT_ITEMS_MAX         10000 /* of any list */
 #define SUT_DAY_US            INT64_C(86400000000)
 #define SUT_DATE_MIN          (-719162) /* 0001-01-01 */
 #define SUT_DATE_MAX          2932896   /* 9999-12-31 */

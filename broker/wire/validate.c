@@ -218,7 +218,8 @@ sut_status sut_check_scalar(const sut_field *f, const void *value, const sut_pat
 
 bool sut_check_count(const sut_field *f, size_t count, const sut_path *path, sut_field_errors *e)
 {
-    uint32_t max = f->max_items ? f->max_items : SUT_ITEMS_MAX;
+    uint32_t most = f->type == SUT_T_MAP ? SUT_KEYS_MAX : SUT_ITEMS_MAX;
+    uint32_t max = f->max_items && f->max_items < most ? f->max_items : most;
     return check_length(f, count, f->min_items, max, f->type == SUT_T_MAP ? "member" : "item", path, e);
 }
 
@@ -257,7 +258,7 @@ static sut_status validate_map(const sut_field *f, const sut_map *map, unsigned 
             continue;
         }
         for (size_t j = 0; j < i; j++)
-            if (sut_str_eq(map->keys[j], map->keys[i]))
+            if (map->keys[j].ptr && sut_str_eq(map->keys[j], map->keys[i]))
                 sut_path_error(e, &step, "duplicate", "must be there only once");
         sut_status status = validate_value(f->element, (const char *)map->values + i * size, depth + 1, &step, e);
         if (status)

@@ -121,8 +121,8 @@ SUT_MUST_CHECK sut_envelope_fault sut_body_scan(sut_str body);
 /* Body of an error envelope: {code, message, retry_after_ms?, errors?: [{pointer, code, message}]}. */
 typedef struct sut_field_error {
     sut_str pointer; /* RFC 6901, into the request body: "/email" */
-    sut_str code;    /* required, type, range, length, pattern, format, enum, unknown_field, duplicate … */
-    sut_str message;
+    sut_str code;    /* required, type, range, length, pattern, format, enum, unknown_field, duplicate, json, msgpack */
+    sut_str message; /* what would be right: "must be at most 50 characters; has 61"; never a secret's value */
 } sut_field_error;
 
 typedef struct sut_error_body {

@@ -96,7 +96,7 @@ struct sut_field {
     double min_f, max_f;
     uint32_t min_bytes, max_bytes; /* string, bytes; max 0: the envelope's */
     uint32_t min_chars, max_chars; /* string, in code points */
-    uint32_t min_items, max_items; /* list, map; max 0: 10,000 */
+    uint32_t min_items, max_items; /* list (max 0: 10,000), map (at most 256) */
     const char *pattern;           /* PCRE2, anchored at both ends, UTF; NULL: none */
     const sut_record *record;      /* SUT_T_RECORD */
     const sut_enum_desc *enumeration;
