@@ -121,10 +121,9 @@ static sut_status open_sockets(client_link *k, sut_loop *loop, const client_conf
 sut_status client_link_open(client_link *k, sut_loop *loop, const client_config *cfg, char *error, size_t error_size)
 {
     client_secret secret;
-    sut_status st = client_secret_read(cfg, &secret, error, error_size);
-    if (st != 0)
-        return st;
-    st = open_sockets(k, loop, cfg, &secret);
+    if (client_secret_read(cfg, &secret, error, error_size) != 0)
+        return -EACCES;
+    sut_status st = open_sockets(k, loop, cfg, &secret);
     client_secret_wipe(&secret);
     if (st != 0) {
         snprintf(error, error_size, "cannot open a socket to %s: %s", cfg->endpoint, zmq_strerror(-st));

@@ -22,6 +22,7 @@ typedef struct client_link {
 
 SUT_MUST_CHECK sut_status client_link_init(client_link *k);
 void client_link_deinit(client_link *k); /* closes; waits for libzmq to let go (at most the linger given to close) */
+/* -EACCES: our secret cannot be read. */
 SUT_MUST_CHECK sut_status client_link_open(client_link *k, sut_loop *loop, const client_config *cfg, char *error,
                                            size_t error_size);
 void client_link_close(client_link *k, int linger_ms); /* idempotent */

@@ -17,6 +17,7 @@
 #define PINGS_UNANSWERED   3
 
 static void on_timer(sut_timer *t, void *arg);
+static void refused(sut_client *c, const char *why);
 
 static void start_timer(sut_client *c, uint64_t at_ns)
 {
@@ -65,7 +66,12 @@ static void send_hello(sut_client *c)
 static void connect_now(sut_client *c)
 {
     char error[256] = "";
-    if (client_link_open(&c->link, c->loop, &c->config, error, sizeof error) != 0) {
+    sut_status st = client_link_open(&c->link, c->loop, &c->config, error, sizeof error);
+    if (st == -EACCES) {
+        refused(c, error);
+        return;
+    }
+    if (st != 0) {
         sut_log(SUT_WARN, CLIENT_LOG, "session.open_failed", SUT_KV("error", error));
         client_set_state(c, SUT_SESSION_DOWN, error);
         c->session.phase = PHASE_BACKOFF;

@@ -108,6 +108,8 @@ Test(client_fault, idempotent_calls_outlive_a_killed_broker)
     sut_client *c = party_up(&b, "tool");
     load_start(&l, c, &t, true);
     WAIT_UNTIL(ended(&t) > 500);
+    kill(b.pid, SIGSTOP); /* so that it dies with calls in hand */
+    WAIT_UNTIL(l.started - ended(&t) >= 32);
     bus_stop(&b, SIGKILL);
     bus_start(&b);
     unsigned before = ended(&t);

@@ -101,7 +101,7 @@ static void *submit(void *arg)
 {
     scene *s = arg;
     for (int i = 0; i < EACH; i++)
-        tally_call(&s->t, s->c, "echo.say", 30000, true);
+        tally_call(&s->t, s->c, "echo.say", 120000, true);
     return NULL;
 }
 
@@ -110,9 +110,9 @@ Test(client_life, a_hundred_thousand_calls_from_four_threads)
     scene s;
     pthread_t thread[4];
     bus_make(&s.b);
-    bus_write_limits(&s.b, "queue_calls = 200000\npending_calls_per_peer = 200000\n");
+    bus_write_limits(&s.b, "pending_calls_per_peer = 200000\nmax_credits = 65536\nqueue_calls = 200000\nmax_ttl_ms = 120000\n");
     bus_start(&s.b);
-    actor_start(&s.a, &s.b, 64);
+    actor_start(&s.a, &s.b, 65536);
     s.c = party_up(&s.b, "tool");
     s.t = (tally)TALLY_INIT;
     for (int i = 0; i < 4; i++)

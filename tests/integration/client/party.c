@@ -123,7 +123,7 @@ void tally_wait(tally *t, unsigned count)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 3 * WAIT_MS / 1000;
+    until.tv_sec += 6 * WAIT_MS / 1000;
     pthread_mutex_lock(&t->lock);
     while (t->count < count)
         cr_assert_eq(pthread_cond_timedwait(&t->changed, &t->lock, &until), 0, "%u of %u calls ended", t->count, count);
