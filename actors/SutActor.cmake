@@ -1,6 +1,6 @@
-# sut_actor(NAME [DEPS our modules…] [LIBS outside libraries…] [TEST_LIBS …]), the one line of an actor's CMakeLists.txt: makes the module
-# sut_NAME from the folder's *.c (and NAME_test from its *_test.c), embeds migrations/NNNN_name.sql as NAME_migrations (declared in NAME_migrations.h), and links main.c
-# and proto-gen's table of the domain NAME into sut-NAME.
+# sut_actor(NAME [DEPS our modules…] [LIBS outside libraries…] [TEST_LIBS …]), the one line of an actor's CMakeLists.txt:
+# makes the module sut_NAME from the folder's *.c (and NAME_test from its *_test.c), embeds migrations/NNNN_name.sql as
+# NAME_migrations (declared in NAME_migrations.h), and links main.c and proto-gen's table of the domain NAME into sut-NAME.
 
 set(SUT_KIT_DIR ${CMAKE_CURRENT_LIST_DIR}/kit)
 
@@ -15,7 +15,7 @@ function(sut_actor name)
             ${SUT_KIT_DIR}/embed_migrations.cmake
     DEPENDS ${migrations} ${SUT_KIT_DIR}/embed_migrations.cmake
     VERBATIM)
-  sut_module(${name} DEPS kit schema_tables ${A_DEPS} LIBS ${A_LIBS} TEST_LIBS sut_${name}_service ${A_TEST_LIBS}
+  sut_module(${name} DEPS kit schema_tables ${A_DEPS} LIBS ${A_LIBS} TEST_LIBS sut_${name}_service sut_test_support ${A_TEST_LIBS}
              SOURCES ${embedded})
   target_include_directories(sut_${name} PUBLIC ${CMAKE_CURRENT_BINARY_DIR})
   sut_program(sut-${name} ${name} LIBS sut_${name}_service)

@@ -224,6 +224,12 @@ Test(fiber_asan, a_use_after_return_is_found_where_the_option_is_on, .timeout = 
 }
 
 int __lsan_do_recoverable_leak_check(void);
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libcriterion\n"; /* the runner's own, which a forked test inherits */
+}
 
 static void hold_memory(void *arg)
 {

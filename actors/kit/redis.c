@@ -87,7 +87,9 @@ static void s_on_reply(const sut_redis_reply *reply, void *arg)
         free(c);
         return;
     }
+    sut_log_set_trace(c->rq->trace_id);
     c->status = s_meaning(c->rq, reply, &c->answer);
+    sut_log_set_trace(NULL);
     sut_request_wake(c->rq, 0);
 }
 

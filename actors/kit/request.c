@@ -188,7 +188,7 @@ void sut_request_clear_error(sut_request *rq)
 
 sut_status sut_request_init(sut_request *rq, struct sut_runtime *rt)
 {
-    *rq = (sut_request){.runtime = rt};
+    *rq = (sut_request){.runtime = rt, .owner = rq};
     sut_status st = sut_arena_new(&rq->arena, (size_t)rt->settings.request_memory);
     if (st)
         return st;

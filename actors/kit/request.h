@@ -35,6 +35,7 @@ struct sut_request {
     sut_node node;  /* free list, or the runtime's list of running ones */
     sut_node ready; /* while waiting to be resumed */
     sut_fiber *fiber;
+    struct sut_request *owner; /* of the fiber: itself, but for a request that a test runs inside of another */
     sut_arena *arena;
 
     const char *name;

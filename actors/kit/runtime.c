@@ -22,9 +22,9 @@ static bool s_on_turn(sut_hook *h, void *arg)
 
 static void s_on_redis_state(sut_redis *r, sut_redis_state state, void *arg)
 {
+    (void)r;
+    (void)state;
     sut_runtime *rt = arg;
-    sut_log(state == SUT_REDIS_READY ? SUT_INFO : SUT_WARN, "kit", "redis.state",
-            SUT_KV("state", sut_redis_state_name(state)), SUT_KV("detail", sut_redis_detail(r)));
     if (rt->redis_waiter)
         sut_request_wake(rt->redis_waiter, 0);
 }

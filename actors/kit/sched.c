@@ -99,11 +99,12 @@ static void s_fiber_main(void *arg)
 
 static void s_resume(sut_runtime *rt, sut_request *rq)
 {
+    sut_request *owner = rq->owner;
     sut_log_set_trace(rq->trace_id);
-    sut_fiber_resume(rq->fiber);
+    sut_fiber_resume(owner->fiber);
     sut_log_set_trace(NULL);
-    if (sut_fiber_done(rq->fiber))
-        sut_runtime_release(rt, rq);
+    if (sut_fiber_done(owner->fiber))
+        sut_runtime_release(rt, owner);
 }
 
 bool sut_runtime_run_ready(sut_runtime *rt)

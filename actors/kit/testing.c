@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,6 +75,7 @@ sut_status sut_test_actor(const sut_actor_options *opt, sut_request_fn body, voi
     char error[256] = "";
     sut_settings_table table = {0};
     s_test t = {.body = body, .arg = arg, .status = -EINVAL};
+    (void)signal(SIGPIPE, SIG_IGN); /* as sut_program_start does */
     if (setenv("SUT_BROKER", "ipc:///nonexistent", 0) || s_settings(opt, &table, error, sizeof(error)) ||
         sut_runtime_new(&s_runtime, opt, sut_settings_table_deliver(&table, opt), error, sizeof(error))) {
         fprintf(stderr, "the actor cannot start: %s\n", error);
@@ -97,7 +99,7 @@ sut_status sut_test_actor(const sut_actor_options *opt, sut_request_fn body, voi
 /* A request of its own on the caller's fiber, as if a call had come in. */
 static sut_status s_begin_inner(sut_request *rq, const sut_principal *principal, sut_request *inner)
 {
-    *inner = (sut_request){.runtime = rq->runtime, .fiber = rq->fiber};
+    *inner = (sut_request){.runtime = rq->runtime, .fiber = rq->fiber, .owner = rq->owner};
     sut_status st = sut_arena_new(&inner->arena, (size_t)rq->runtime->settings.request_memory);
     if (st)
         return st;
