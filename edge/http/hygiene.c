@@ -99,7 +99,7 @@ static const char *check_field(const sut_http_header *h, const char *expected)
     return at[0] == '\0' && at[1] == '\0' ? at + 2 : NULL; /* were CR and LF */
 }
 
-static sut_http_fault check_layout(const sut_http_raw *raw, size_t *header_bytes)
+static sut_http_fault check_layout(const sut_http_raw *raw, const sut_http_limits *limits, size_t *header_bytes)
 {
     if (raw->header_count > SUT_HTTP_HEADERS_MAX)
         return FAULT(400, "there are more than 63 header fields");
@@ -113,9 +113,11 @@ static sut_http_fault check_layout(const sut_http_raw *raw, size_t *header_bytes
     }
     if (raw->header_count == 0)
         return FAULT(400, "the Host header is missing");
-    if (next[0] != '\r' || next[1] != '\0') /* the last byte was the final LF */
-        return FAULT(400, "a header field is malformed or folded");
     *header_bytes = (size_t)(next + 2 - raw->method);
+    if (*header_bytes > limits->header_bytes)
+        return FAULT(431, "the header fields are too large"); /* and nothing is looked at near the buffer's end */
+    if (next[0] != '\r' || next[1] != '\0')                   /* the last byte was the final LF */
+        return FAULT(400, "a header field is malformed or folded");
     return FINE;
 }
 
@@ -151,8 +153,6 @@ static sut_http_fault check_target(const sut_http_raw *raw, const sut_http_limit
     rq->query = sut_str_from(raw->query);
     if (rq->path.len + rq->query.len > limits->target_bytes)
         return FAULT(414, "the request target is too long");
-    if (rq->header_bytes > limits->header_bytes)
-        return FAULT(431, "the header fields are too large");
     if (rq->path.len == 0 || rq->path.ptr[0] != '/')
         return FAULT(400, "the request target must begin with a slash");
     if (!uri_chars_fine(rq->path) || !uri_chars_fine(rq->query))
@@ -225,7 +225,7 @@ sut_http_fault sut_http_check(const sut_http_raw *raw, const sut_http_limits *li
 {
     memset(out, 0, sizeof(*out));
     out->close = true;
-    sut_http_fault fault = check_layout(raw, &out->header_bytes);
+    sut_http_fault fault = check_layout(raw, limits, &out->header_bytes);
     if (fault.status)
         return fault;
     out->headers = raw->headers;
