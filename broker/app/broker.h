@@ -41,6 +41,7 @@ struct sut_broker {
     sut_node blocked; /* peers whose pipe is full: tried again by `slow` */
     sut_node doomed, lost;
     sut_timer tick, slow, sweep, drain;
+    uint64_t now_ns; /* of the message or timer that is being worked on */
     bool draining;
     const char *exit_reason;
 };

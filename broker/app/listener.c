@@ -216,12 +216,24 @@ sut_status sut_listener_receive(sut_listener *l, sut_received *out)
     return 0;
 }
 
-sut_status sut_listener_send(sut_listener *l, uint32_t route, const uint8_t *bytes, size_t len)
+sut_status sut_listener_send(sut_listener *l, uint32_t route, sut_flight *flight, uint8_t *bytes, size_t len,
+                             bool *taken)
 {
     uint8_t id[ROUTE_SIZE] = {0};
+    zmq_msg_t msg;
 
+    *taken = false;
+    if (len >= SUT_FLIGHT_MIN && !sut_flight_has_room(flight, len))
+        return -EAGAIN;
     memcpy(id + 1, &route, sizeof route);
     if (zmq_send(l->router, id, sizeof id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
         return -errno;
-    return zmq_send(l->router, bytes, len, ZMQ_DONTWAIT) < 0 ? -errno : 0;
+    /* The route is taken: from here on the body goes out, or is dropped by libzmq with the connection. */
+    if (len < SUT_FLIGHT_MIN || sut_flight_message(flight, &msg, bytes, len) < 0)
+        return zmq_send(l->router, bytes, len, ZMQ_DONTWAIT) < 0 ? -errno : 0;
+    *taken = true;
+    if (zmq_msg_send(&msg, l->router, ZMQ_DONTWAIT) >= 0)
+        return 0;
+    zmq_msg_close(&msg);
+    return 0;
 }

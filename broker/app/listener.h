@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "base/map.h"
+#include "flight.h"
 
 #include <sys/types.h>
 #include <zmq.h>
@@ -65,8 +66,10 @@ typedef struct sut_received {
 } sut_received;
 /* 0, -EAGAIN when there is none, or another negative status. */
 SUT_MUST_CHECK sut_status sut_listener_receive(sut_listener *l, sut_received *out);
-/* Never blocks. -EAGAIN: the peer's pipe is full; -EHOSTUNREACH: there is no such route. The bytes are copied. */
-SUT_MUST_CHECK sut_status sut_listener_send(sut_listener *l, uint32_t route, const uint8_t *bytes, size_t len);
+/* Never blocks. -EAGAIN: the peer's pipe is full; -EHOSTUNREACH: there is no such route. A frame of SUT_FLIGHT_MIN
+ * bytes or more is not copied: the malloc'd bytes are libzmq's then, and `*taken` is true. */
+SUT_MUST_CHECK sut_status sut_listener_send(sut_listener *l, uint32_t route, sut_flight *flight, uint8_t *bytes,
+                                            size_t len, bool *taken);
 
 /* The connection that a message came over, if it is still open and nobody else's; NULL otherwise. Reads the monitor
  * first, so that the answer is not older than the message. */

@@ -29,13 +29,14 @@ static void pool_give(sut_outbox_pool *p, sut_buf *b)
     sut_buf_deinit(b);
 }
 
-static void pool_take(sut_outbox_pool *p, sut_buf *b)
+static sut_status pool_take(sut_outbox_pool *p, sut_buf *b)
 {
     sut_buf_init(b, 0);
     if (!p->count)
-        return;
+        return sut_buf_reserve(b, SUT_FRAME_MAX);
     b->data = p->spare[--p->count];
     b->cap = p->cap[p->count];
+    return 0;
 }
 
 void sut_outbox_init(sut_outbox *o)
@@ -92,8 +93,8 @@ sut_status sut_outbox_add(sut_outbox *o, sut_outbox_pool *pool, const sut_outbox
         return SUT_OUTBOX_FULL;
     if (o->open.len && o->open.len + size > SUT_FRAME_MAX && (r = seal(o)) < 0)
         return r;
-    if (!o->open.data)
-        pool_take(pool, &o->open);
+    if (!o->open.data && (r = pool_take(pool, &o->open)) < 0)
+        return r;
     before = o->open.len;
     r = sut_envelope_encode(&o->open, env);
     if (r < 0) {
@@ -110,10 +111,13 @@ static sut_status flush_sealed(sut_outbox *o, sut_outbox_send_fn send, void *arg
 {
     while (!sut_list_empty(&o->sealed)) {
         frame *f = SUT_CONTAINER(o->sealed.next, frame, node);
-        sut_status r = send(arg, f->bytes, f->len);
+        bool taken = false;
+        sut_status r = send(arg, f->bytes, f->len, &taken);
 
         if (r < 0)
             return r;
+        if (taken)
+            f->bytes = NULL;
         o->bytes -= f->len;
         o->envelopes -= f->envelopes;
         sut_node_unlink(&f->node);
@@ -125,15 +129,18 @@ static sut_status flush_sealed(sut_outbox *o, sut_outbox_send_fn send, void *arg
 sut_status sut_outbox_flush(sut_outbox *o, sut_outbox_pool *pool, sut_outbox_send_fn send, void *arg)
 {
     sut_status r = flush_sealed(o, send, arg);
+    bool taken = false;
 
     if (r < 0 || !o->open.len)
         return r;
-    r = send(arg, o->open.data, o->open.len);
+    r = send(arg, o->open.data, o->open.len, &taken);
     if (r < 0) /* stays open: later envelopes may still share the frame */
         return r;
     o->bytes -= o->open.len;
     o->envelopes -= o->open_envelopes;
     o->open_envelopes = 0;
+    if (taken)
+        sut_buf_init(&o->open, 0);
     sut_buf_reset(&o->open);
     pool_give(pool, &o->open);
     return 0;

@@ -38,9 +38,10 @@ enum { SUT_OUTBOX_FULL = 1 };
 SUT_MUST_CHECK sut_status sut_outbox_add(sut_outbox *o, sut_outbox_pool *pool, const sut_outbox_bounds *bounds,
                                          const sut_envelope *env);
 
-/* Sends frames in order until all are out or the socket refuses. `send` copies the bytes and returns 0, -EAGAIN (kept,
- * try later) or another negative status (the peer is gone); so does this function. */
-typedef sut_status (*sut_outbox_send_fn)(void *arg, const uint8_t *bytes, size_t len);
+/* Sends frames in order until all are out or the socket refuses. `send` copies the malloc'd bytes, or keeps them and
+ * says so in `taken`; it returns 0, -EAGAIN (kept, try later) or another negative status (the peer is gone); so does
+ * this function. */
+typedef sut_status (*sut_outbox_send_fn)(void *arg, uint8_t *bytes, size_t len, bool *taken);
 SUT_MUST_CHECK sut_status sut_outbox_flush(sut_outbox *o, sut_outbox_pool *pool, sut_outbox_send_fn send, void *arg);
 
 #endif

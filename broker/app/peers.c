@@ -26,6 +26,7 @@ static void peer_free(sut_peer *peer, sut_outbox_pool *pool)
     sut_node_unlink(&peer->queued);
     sut_node_unlink(&peer->waiting);
     sut_outbox_deinit(&peer->out, pool);
+    peer->flight = sut_flight_release(peer->flight);
     free(peer);
 }
 
@@ -38,6 +39,7 @@ void sut_peers_deinit(sut_peers *p, sut_outbox_pool *pool)
     if (p->by_route)
         while (sut_u64map_next(p->by_route, &pos, &key, &v))
             peer_free(v, pool);
+    p->last = NULL;
     p->by_route = sut_u64map_free(p->by_route);
     p->by_session = sut_u64map_free(p->by_session);
     sut_list_init(&p->leaving);
@@ -54,7 +56,9 @@ sut_peer *sut_peers_add(sut_peers *p, sut_listener *l, uint32_t route, int fd, s
     peer->fd = fd;
     memcpy(peer->name, name.ptr, name.len);
     sut_outbox_init(&peer->out);
-    if (sut_u64map_put(p->by_route, route_key(l, route), peer) < 0) {
+    peer->flight = sut_flight_new();
+    if (!peer->flight || sut_u64map_put(p->by_route, route_key(l, route), peer) < 0) {
+        sut_flight_release(peer->flight);
         free(peer);
         return NULL;
     }
@@ -66,9 +70,11 @@ sut_peer *sut_peers_by_route(const sut_peers *p, const sut_listener *l, uint32_t
     return sut_u64map_get(p->by_route, route_key(l, route));
 }
 
-sut_peer *sut_peers_by_session(const sut_peers *p, uint64_t session)
+sut_peer *sut_peers_by_session(sut_peers *p, uint64_t session)
 {
-    return sut_u64map_get(p->by_session, session);
+    if (!p->last || p->last->session != session)
+        p->last = sut_u64map_get(p->by_session, session);
+    return p->last;
 }
 
 sut_status sut_peers_bind(sut_peers *p, sut_peer *peer, uint64_t session)
@@ -96,6 +102,8 @@ void sut_peers_leave(sut_peers *p, sut_peer *peer, sut_outbox_pool *pool, uint64
     if (peer->session)
         sut_u64map_take(p->by_session, peer->session);
     peer->session = 0;
+    if (p->last == peer)
+        p->last = NULL;
     sut_node_unlink(&peer->waiting);
     sut_list_push_back(&p->leaving, &peer->waiting);
     if (cut_ns && peer->fd >= 0) {

@@ -29,12 +29,14 @@ typedef struct sut_peer {
     sut_peer_state state;
     char name[SUT_PEER_NAME_MAX + 1];
     sut_outbox out;
+    sut_flight *flight;
     sut_node queued;  /* on the list of those with something to send, or of those whose pipe is full */
     sut_node waiting; /* on the list of doomed, lost or leaving ones */
 } sut_peer;
 
 typedef struct sut_peers {
     sut_u64map *by_route, *by_session;
+    sut_peer *last;   /* that sut_peers_by_session found: envelopes come in runs; NULL or with a session */
     sut_node leaving; /* LEAVING, CUT and GONE */
 } sut_peers;
 
@@ -44,7 +46,7 @@ void sut_peers_deinit(sut_peers *p, sut_outbox_pool *pool); /* frees all peers; 
 /* NULL without memory. Not yet found by session. */
 sut_peer *sut_peers_add(sut_peers *p, sut_listener *l, uint32_t route, int fd, sut_str name);
 sut_peer *sut_peers_by_route(const sut_peers *p, const sut_listener *l, uint32_t route);
-sut_peer *sut_peers_by_session(const sut_peers *p, uint64_t session);
+sut_peer *sut_peers_by_session(sut_peers *p, uint64_t session);
 SUT_MUST_CHECK sut_status sut_peers_bind(sut_peers *p, sut_peer *peer, uint64_t session);
 
 /* The peer has no session any more: it becomes a tombstone whose connection is cut at cut_ns (0: at once). */

@@ -138,7 +138,7 @@ static void on_finished(void *app, sut_str subject, uint64_t took_ns, int err)
     sut_broker *b = app;
     const sut_error_desc *desc = err ? sut_platform_error(err) : NULL;
 
-    sut_stats_finished(&b->stats, subject, sut_now_ns(), took_ns, err ? (desc ? desc->code : "domain") : NULL);
+    sut_stats_finished(&b->stats, subject, b->now_ns, took_ns, err ? (desc ? desc->code : "domain") : NULL);
 }
 
 const sut_core_ops sut_traffic_ops = {
@@ -237,7 +237,7 @@ static void input_frame(sut_broker *b, sut_peer *peer, const uint8_t *bytes, siz
 
 static void input_message(sut_broker *b, sut_listener *l, sut_received *rx)
 {
-    const uint64_t now = sut_now_ns();
+    const uint64_t now = b->now_ns = sut_now_ns();
     sut_peer *peer = rx->route_ours ? sut_peers_by_route(&b->peers, l, rx->route) : NULL;
 
     if (!peer)
@@ -301,10 +301,11 @@ typedef struct sending {
     sut_peer *peer;
 } sending;
 
-static sut_status send_frame(void *arg, const uint8_t *bytes, size_t len)
+static sut_status send_frame(void *arg, uint8_t *bytes, size_t len, bool *taken)
 {
     const sending *s = arg;
-    const sut_status r = sut_listener_send(s->peer->listener, s->peer->route, bytes, len);
+    const sut_peer *peer = s->peer;
+    const sut_status r = sut_listener_send(peer->listener, peer->route, peer->flight, bytes, len, taken);
 
     if (r == 0) {
         s->broker->stats.messages_out++;
@@ -350,7 +351,8 @@ static void on_tick(sut_timer *t, void *arg)
     sut_broker *b = arg;
 
     (void)t;
-    sut_core_tick(b->core, sut_now_ns());
+    b->now_ns = sut_now_ns();
+    sut_core_tick(b->core, b->now_ns);
     sut_traffic_settle(b);
 }
 
@@ -393,6 +395,7 @@ static void end_drain(sut_broker *b)
 
 void sut_traffic_settle(sut_broker *b)
 {
+    b->now_ns = sut_now_ns();
     close_doomed(b);
     if (sut_control_answer(&b->control, b))
         close_doomed(b);
