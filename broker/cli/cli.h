@@ -47,8 +47,9 @@ extern const size_t cli_option_count;
 /* options.c. Reads common options up to the command's name; *next is where it stands. */
 const cli_command *cli_command_find(const char *name);
 bool cli_option_is_common(const char *name);
-SUT_MUST_CHECK bool cli_parse_common(int argc, char **argv, cli_args *a, int *next, char *error, size_t error_size);
-SUT_MUST_CHECK bool cli_parse(int argc, char **argv, const cli_command *cmd, cli_args *a, char *error,
+SUT_MUST_CHECK bool cli_parse_common(int argc, const char *const *argv, cli_args *a, int *next, char *error,
+                                     size_t error_size);
+SUT_MUST_CHECK bool cli_parse(int argc, const char *const *argv, const cli_command *cmd, cli_args *a, char *error,
                               size_t error_size);
 
 /* help.c */

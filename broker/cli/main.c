@@ -18,7 +18,7 @@ static int usage(const char *error)
 static int run(const cli_command *cmd, int argc, char **argv, cli_args *a)
 {
     char error[256];
-    if (cmd->run && !cli_parse(argc - 1, argv + 1, cmd, a, error, sizeof error))
+    if (cmd->run && !cli_parse(argc - 1, (const char *const *)argv + 1, cmd, a, error, sizeof error))
         return usage(error);
     if (a->help) {
         cli_help_command(cmd, stdout);
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
     sut_log_init("sut");
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return cli_run_version(&a, stdout);
-    if (!cli_parse_common(argc, argv, &a, &next, error, sizeof error))
+    if (!cli_parse_common(argc, (const char *const *)argv, &a, &next, error, sizeof error))
         return usage(error);
     if (next == argc) {
         cli_help(a.help ? stdout : stderr);

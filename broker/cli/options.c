@@ -81,7 +81,8 @@ static bool known_to(const cli_command *cmd, const cli_option *o)
 }
 
 /* Takes the option at argv[*at] and moves *at behind it. */
-static bool take_option(int argc, char **argv, int *at, const cli_command *cmd, cli_args *a, char *error, size_t size)
+static bool take_option(int argc, const char *const *argv, int *at, const cli_command *cmd, cli_args *a, char *error,
+                        size_t size)
 {
     const char *arg = argv[(*at)++];
     const cli_option *o = find_option(arg);
@@ -107,7 +108,7 @@ static bool take_option(int argc, char **argv, int *at, const cli_command *cmd, 
     return true;
 }
 
-bool cli_parse_common(int argc, char **argv, cli_args *a, int *next, char *error, size_t error_size)
+bool cli_parse_common(int argc, const char *const *argv, cli_args *a, int *next, char *error, size_t error_size)
 {
     *next = 1;
     while (*next < argc && argv[*next][0] == '-' && argv[*next][1])
@@ -116,7 +117,7 @@ bool cli_parse_common(int argc, char **argv, cli_args *a, int *next, char *error
     return true;
 }
 
-bool cli_parse(int argc, char **argv, const cli_command *cmd, cli_args *a, char *error, size_t error_size)
+bool cli_parse(int argc, const char *const *argv, const cli_command *cmd, cli_args *a, char *error, size_t error_size)
 {
     bool only_positions = false;
     for (int at = 0; at < argc;) {

@@ -98,8 +98,9 @@ bool cli_render_status(const json_t *status, FILE *out)
     fprintf(out, "calls     %.0f in all, %.0f pending, %s, %.0f answered with an error\n",
             number(counters, "calls_total"), number(status, "calls_pending"),
             cli_rate(number(status, "calls_per_second"), rate), number(counters, "errors_total"));
-    fprintf(out, "memory    %s resident, %s in calls (%s at most so far)\n", cli_bytes(number(memory, "resident_bytes"), resident),
-            cli_bytes(number(memory, "core_bytes"), held), cli_bytes(number(memory, "core_bytes_max"), bound));
+    fprintf(out, "memory    %s resident, %s in calls (%s at most so far)\n",
+            cli_bytes(number(memory, "resident_bytes"), resident), cli_bytes(number(memory, "core_bytes"), held),
+            cli_bytes(number(memory, "core_bytes_max"), bound));
     render_counts(status, "errors", "errors    ", out);
     render_counts(status, "refused", "refused   ", out);
     render_counts(status, "dropped", "dropped   ", out);

@@ -201,6 +201,8 @@ Test(session, a_call_refused_by_a_leaving_broker_is_given_to_the_next)
     uint64_t id = fake_expect(&f, SUT_CALL).id;
     fake_send(&f, &(sut_envelope){.kind = SUT_BYE});
     fake_error(&f, id, "unavailable", "draining");
+    fake_send(&f, &(sut_envelope){.kind = SUT_PING, .id = 5});
+    fake_expect(&f, SUT_PONG); /* so both were read */
     fake_crash(&f);
     fake_return(&f);
     fake_accept(&f);

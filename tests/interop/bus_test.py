@@ -22,17 +22,18 @@ def shout(body):
 
 
 class Actor(threading.Thread):
-    """Serves echo.* on a thread of its own until it is stopped."""
+    """Serves NAME.* on a thread of its own until it is stopped."""
 
-    def __init__(self, broker, handlers, credits=4):
-        super().__init__(daemon=True)
+    def __init__(self, broker, handlers, credits=4, name="echo"):
+        super().__init__(daemon=True, name=name)
         self.broker, self.handlers, self.credits = broker, handlers, credits
         self.ready, self.ending = threading.Event(), False
         self.failure = None
 
     def run(self):
         try:
-            self.bus = Bus(self.broker.endpoint, "echo", self.broker.secret("echo"), [("echo", self.credits)], self.handlers)
+            self.bus = Bus(self.broker.endpoint, self.name, self.broker.secret(self.name), [(self.name, self.credits)],
+                           self.handlers)
             self.ready.set()
             while not self.ending:
                 self.bus.run(time.monotonic() + 0.05)
