@@ -26,7 +26,7 @@ class Walkthrough(unittest.TestCase):
             cls.page = f.read()
         cls.tree = tempfile.mkdtemp(prefix="sut-walk-")
         os.chmod(cls.tree, 0o755)
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True).stdout
         for name in filter(None, listed.decode().split("\0")):
             if name.startswith(("actors/note/", "schemas/note.yaml")) or not os.path.isfile(os.path.join(ROOT, name)):
                 continue
