@@ -41,9 +41,9 @@ Test(breaker, failures_leave_the_window, .timeout = 5)
 {
     sut_breaker b = fresh();
     results(&b, 5000 * MS, 0, 9);
-    results(&b, 6050 * MS, 0, 9);
+    results(&b, 6150 * MS, 0, 9);
     cr_assert_eq(b.state, SUT_BREAKER_CLOSED, "the first nine are older than the window");
-    results(&b, 6950 * MS, 0, 1);
+    results(&b, 7050 * MS, 0, 1);
     cr_assert_eq(b.state, SUT_BREAKER_OPEN, "nine of 900 ms ago and this one");
     b = fresh();
     results(&b, 5000 * MS, 0, 9);

@@ -197,6 +197,15 @@ static int start(char *const *argv, int argc, char *out, size_t size)
     return WEXITSTATUS(status);
 }
 
+/* LeakSanitizer may add lines of its own to a forked child's standard error. */
+static void expect_line(const char *out, const char *line)
+{
+    cr_assert_eq(strncmp(out, line, strlen(line)), 0, "%s", out);
+#ifndef SUT_ASAN
+    cr_assert_str_eq(out, line);
+#endif
+}
+
 Test(config, a_program_starts_or_says_why_not)
 {
     static char name[] = "x", settings_option[] = "--settings", version[] = "--version", wrong[] = "--wrong";
@@ -210,12 +219,12 @@ Test(config, a_program_starts_or_says_why_not)
     cr_assert_eq(start((char *[]){name, version, NULL}, 2, out, sizeof out), SUT_EXIT_OK);
     cr_assert_eq(strncmp(out, "sut-test ", 9), 0);
     cr_assert_eq(start((char *[]){name, wrong, NULL}, 2, out, sizeof out), SUT_EXIT_USAGE);
-    cr_assert_str_eq(out, "sut-test: error: unknown option \"--wrong\"; try sut-test --help\n");
+    expect_line(out, "sut-test: error: unknown option \"--wrong\"; try sut-test --help\n");
     setenv("T_PORT", "many", 1);
     cr_assert_eq(start((char *[]){name, NULL}, 1, out, sizeof out), SUT_EXIT_CONFIG);
-    cr_assert_str_eq(out, "sut-test: error: T_PORT: \"many\" is not a whole number from 1 to 65535\n");
+    expect_line(out, "sut-test: error: T_PORT: \"many\" is not a whole number from 1 to 65535\n");
     clean();
     setenv("LOG_LEVEL", "loud", 1);
     cr_assert_eq(start((char *[]){name, NULL}, 1, out, sizeof out), SUT_EXIT_CONFIG);
-    cr_assert_str_eq(out, "sut-test: error: LOG_LEVEL: \"loud\" is not debug, info, warn or error\n");
+    expect_line(out, "sut-test: error: LOG_LEVEL: \"loud\" is not debug, info, warn or error\n");
 }

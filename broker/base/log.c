@@ -142,19 +142,25 @@ static bool needs_quotes(sut_str s)
     return !sut_utf8_valid(s, NULL);
 }
 
+static void put_escape(line *l, unsigned char c)
+{
+    char text[5];
+    (void)snprintf(text, sizeof text, "\\x%02x", c);
+    put_bytes(l, text, 4);
+}
+
 static void put_quoted(line *l, sut_str s)
 {
     bool text = sut_utf8_valid(s, NULL);
     put_bytes(l, "\"", 1);
     for (size_t i = 0; i < s.len && !l->full; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        char escaped[5];
         if (c == '"' || c == '\\')
             put_bytes(l, (char[]){'\\', (char)c}, 2);
         else if (c == '\n')
             put_bytes(l, "\\n", 2);
         else if (c < ' ' || c == 0x7F || (c >= 0x80 && !text))
-            put_bytes(l, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\x%02x", c));
+            put_escape(l, c);
         else
             put_bytes(l, (const char *)&s.ptr[i], 1);
     }

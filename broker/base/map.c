@@ -247,7 +247,10 @@ sut_status sut_strmap_put(sut_strmap *m, sut_str key, void *value)
     if (key.len)
         memcpy(copy, key.ptr, key.len);
     copy[key.len] = '\0';
-    m->slots[i] = (str_slot){hash, {copy, key.len}, value};
+    m->slots[i].hash = hash;
+    m->slots[i].key.ptr = copy;
+    m->slots[i].key.len = key.len;
+    m->slots[i].value = value;
     m->count++;
     return 0;
 }

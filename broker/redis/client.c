@@ -21,14 +21,19 @@
 
 static void destroy(sut_redis *r);
 
-void redis_enter(sut_redis *r)
+bool redis_enter(sut_redis *r)
 {
-    r->depth++;
+    bool outer = !r->busy;
+    r->busy = true;
+    return outer;
 }
 
-void redis_leave(sut_redis *r)
+void redis_leave(sut_redis *r, bool outer)
 {
-    if (--r->depth == 0 && r->freed)
+    if (!outer)
+        return;
+    r->busy = false;
+    if (r->freed)
         destroy(r);
 }
 
@@ -92,7 +97,6 @@ void redis_link_gone(sut_redis *r, const char *why)
     sut_timer_stop(&r->retry);
     retry_later(r);
     set_state(r, r->refused_us ? SUT_REDIS_REFUSED : SUT_REDIS_DOWN, why);
-    redis_maybe_closed(r);
 }
 
 static void open_link(sut_redis *r, const char *address)
@@ -108,30 +112,30 @@ static void open_link(sut_redis *r, const char *address)
 static void resolved(const char *address, const char *why, void *arg)
 {
     sut_redis *r = arg;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     if (address)
         open_link(r, address);
     else
         redis_link_gone(r, why);
-    redis_leave(r);
+    redis_leave(r, outer);
 }
 
 static void connect_timeout(sut_timer *t, void *arg)
 {
     (void)t;
     sut_redis *r = arg;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     if (r->link)
         redis_link_drop(r, "no answer while connecting");
     else
         redis_link_gone(r, "the host name could not be resolved in time");
-    redis_leave(r);
+    redis_leave(r, outer);
 }
 
 static void attempt(sut_timer *t, void *arg)
 {
     sut_redis *r = arg;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     r->refused_us = false;
     if (sut_timer_start_ms(r->loop, t, r->opt.connect_ms, connect_timeout, r))
         redis_link_gone(r, "out of memory");
@@ -141,7 +145,7 @@ static void attempt(sut_timer *t, void *arg)
         open_link(r, r->url.host);
     else if (resolver_start(&r->resolver, r->loop, r->url.host, resolved, r))
         redis_link_gone(r, "the host name cannot be looked up now");
-    redis_leave(r);
+    redis_leave(r, outer);
 }
 
 /* ---- handshake ---- */
@@ -215,73 +219,75 @@ static void tick(sut_timer *t, void *arg)
 {
     sut_redis *r = arg;
     uint64_t now = sut_now_ns(), silent_ms = (now - r->heard_ns) / SUT_NS_PER_MS;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     if (sut_timer_start_ms(r->loop, t, TICK_MS, tick, r))
         redis_link_drop(r, "out of memory");
     else if (r->op_count > 0 && silent_ms >= r->opt.stall_ms)
         redis_link_drop(r, "it owes answers and gives none");
     else if (r->op_count == 0 && silent_ms >= PING_IDLE_MS && !r->closing)
         redis_ping(r);
-    redis_leave(r);
-}
-
-static bool before_sleep(sut_hook *h, void *arg)
-{
-    (void)h;
-    sut_redis *r = arg;
-    redis_enter(r);
-    if (r->broken)
-        redis_link_drop(r, "out of memory");
-    if (r->state != SUT_REDIS_READY && !r->link && !r->retry.loop && r->resolver.fd < 0)
-        retry_later(r);
-    bool worked = redis_link_flush(r);
-    redis_leave(r);
-    return worked;
+    redis_leave(r, outer);
 }
 
 /* ---- close ---- */
 
-static void closed(sut_timer *t, void *arg)
+static void finish_close(sut_redis *r)
+{
+    r->close_pending = false;
+    sut_timer_stop(&r->close_timer);
+    sut_timer_stop(&r->retry);
+    resolver_stop(&r->resolver);
+    redis_link_drop(r, "closed");
+    if (r->done && !r->freed)
+        r->done(r, r->done_arg);
+}
+
+static void close_timeout(sut_timer *t, void *arg)
 {
     (void)t;
     sut_redis *r = arg;
-    redis_enter(r);
-    void (*done)(sut_redis *, void *) = r->done;
-    r->done = NULL;
-    redis_link_drop(r, "closed");
-    if (done)
-        done(r, r->done_arg);
-    redis_leave(r);
-}
-
-void redis_maybe_closed(sut_redis *r)
-{
-    if (!r->closing || !r->done || r->freed || r->op_count > 0)
-        return;
-    if (sut_timer_start_at(r->loop, &r->close_timer, 0, closed, r))
-        closed(&r->close_timer, r);
+    bool outer = redis_enter(r);
+    finish_close(r);
+    redis_leave(r, outer);
 }
 
 void sut_redis_close(sut_redis *r, uint32_t wait_ms, void (*done)(sut_redis *r, void *arg), void *arg)
 {
     if (r->closing)
         return;
-    r->closing = true;
+    r->closing = r->close_pending = true; /* the hook ends it when nothing is owed, the timer in any case */
     r->done = done;
     r->done_arg = arg;
-    if (!r->link) {
-        sut_timer_stop(&r->retry);
-        resolver_stop(&r->resolver);
-    }
-    if (sut_timer_start_ms(r->loop, &r->close_timer, wait_ms, closed, r))
+    if (sut_timer_start_ms(r->loop, &r->close_timer, wait_ms, close_timeout, r))
         sut_log(SUT_ERROR, NS, "redis.no_timer", SUT_KV("name", r->name));
-    redis_maybe_closed(r);
 }
+
+/* ---- before each sleep of the loop ---- */
+
+static bool before_sleep(sut_hook *h, void *arg)
+{
+    (void)h;
+    sut_redis *r = arg;
+    bool outer = redis_enter(r);
+    if (r->broken)
+        redis_link_drop(r, "out of memory");
+    if (r->state != SUT_REDIS_READY && !r->link && !r->retry.loop && r->resolver.fd < 0)
+        retry_later(r);
+    bool worked = redis_link_flush(r);
+    if (r->close_pending && r->op_count == 0) {
+        finish_close(r);
+        worked = true;
+    }
+    redis_leave(r, outer);
+    return worked;
+}
+
+/* ---- end ---- */
 
 static void destroy(sut_redis *r)
 {
     r->freed = r->closing = true;
-    r->depth++; /* what is called back from here must not come here again */
+    r->busy = true; /* what is called back from here must not come here again */
     redis_link_drop(r, "closed");
     resolver_stop(&r->resolver);
     sut_timer_stop(&r->retry);
@@ -299,10 +305,13 @@ sut_redis *sut_redis_free(sut_redis *r)
 {
     if (!r || r->freed)
         return NULL;
-    if (r->depth > 0)
-        r->freed = r->closing = true; /* redis_leave does it */
-    else
+    if (!r->busy) {
         destroy(r);
+        return NULL;
+    }
+    r->freed = r->closing = true; /* redis_leave does the rest */
+    if (!r->dying)
+        redis_link_drop(r, "closed");
     return NULL;
 }
 

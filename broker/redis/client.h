@@ -38,8 +38,8 @@ struct sut_redis {
 
     sut_redis_state state;
     char detail[128];
-    bool closing;
-    int depth;  /* calls into hiredis or callbacks that are on the stack */
+    bool closing, close_pending;
+    bool busy;  /* calls into hiredis or callbacks are on the stack */
     bool freed; /* sut_redis_free was called from inside one of them */
 
     /* the connection */
@@ -72,13 +72,13 @@ struct sut_redis {
     sut_timer close_timer;
 };
 
-/* client.c: around everything that may call back, so that a callback may free the client. */
-void redis_enter(sut_redis *r);
-void redis_leave(sut_redis *r);
+/* client.c: around everything that may call back, so that a callback may free the client. redis_leave takes what
+ * redis_enter returned; the outermost one frees. */
+bool redis_enter(sut_redis *r);
+void redis_leave(sut_redis *r, bool outer);
 void redis_link_gone(sut_redis *r, const char *why); /* link.c says: the connection is over, or never came about */
 void redis_link_up(sut_redis *r);                    /* link.c says: connected, now the handshake */
 void redis_breaker_changed(sut_redis *r);
-void redis_maybe_closed(sut_redis *r);
 
 /* link.c */
 SUT_MUST_CHECK sut_status redis_link_open(sut_redis *r, const char *address); /* NULL: the URL's Unix socket */

@@ -100,12 +100,12 @@ static void deadline_over(sut_timer *t, void *arg)
     (void)t;
     redis_op *op = arg;
     sut_redis *r = op->client;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     if (op->judged)
         redis_judge(r, true);
     op->judged = false;
     tell(op, SUT_REDIS_TIMEOUT, (sut_redis_value){0});
-    redis_leave(r);
+    redis_leave(r, outer);
 }
 
 static bool starts_with(sut_str s, const char *prefix)
@@ -171,7 +171,7 @@ static void on_reply(redisAsyncContext *link, void *reply, void *arg)
     (void)link;
     redis_op *op = arg;
     sut_redis *r = op->client;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     if (reply) {
         r->heard_ns = sut_loop_now(r->loop);
         answered(op, reply);
@@ -183,8 +183,7 @@ static void on_reply(redisAsyncContext *link, void *reply, void *arg)
         tell(op, SUT_REDIS_LOST, (sut_redis_value){0});
         forget(op);
     }
-    redis_maybe_closed(r);
-    redis_leave(r);
+    redis_leave(r, outer);
 }
 
 /* ---- sending ---- */

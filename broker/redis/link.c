@@ -77,14 +77,14 @@ static void socket_ready(sut_watch *w, unsigned events, void *arg)
 {
     (void)w;
     sut_redis *r = arg;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     if (r->established && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
         redisAsyncHandleRead(r->link);
     else
         write_out(r);
     if (r->link && r->established && (r->watch.events & events & EPOLLOUT))
         write_out(r);
-    redis_leave(r);
+    redis_leave(r, outer);
 }
 
 bool redis_link_flush(sut_redis *r)
@@ -131,7 +131,7 @@ void redis_link_drop(sut_redis *r, const char *why)
     if (!r->drop_why[0])
         (void)snprintf(r->drop_why, sizeof r->drop_why, "%s", why);
     r->dying = true;
-    redis_enter(r);
+    bool outer = redis_enter(r);
     redisAsyncFree(r->link); /* from inside a callback of hiredis: when that returns */
-    redis_leave(r);
+    redis_leave(r, outer);
 }

@@ -60,21 +60,20 @@ static void *resolve_main(void *arg)
 }
 
 /* All signals stay with the threads that ask for them. */
-static int start_thread(job *j)
+static bool start_thread(job *j)
 {
     sigset_t all, before;
     pthread_attr_t attr;
     pthread_t thread;
-    int r = pthread_attr_init(&attr);
-    if (r)
-        return r;
+    if (pthread_attr_init(&attr))
+        return false;
     (void)sigfillset(&all);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&thread, &attr, resolve_main, j);
+    bool started = 0 == pthread_create(&thread, &attr, resolve_main, j);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attr);
-    return r;
+    return started;
 }
 
 static void resolved(sut_watch *w, unsigned events, void *arg)
@@ -110,9 +109,9 @@ sut_status resolver_start(resolver *r, sut_loop *loop, const char *host, resolve
         r->arg = arg;
         j->fd = fds[1];
         memcpy(j->host, host, size);
-        st = -start_thread(j);
-        if (!st)
+        if (start_thread(j))
             return 0;
+        st = -EAGAIN;
         sut_watch_stop(&r->watch);
         r->fd = -1;
     }
