@@ -173,5 +173,7 @@ void edge_stop(edge *e)
     e->feed = sut_feed_free(e->feed);
     e->api = sut_api_free(e->api);
     e->gate = sut_gate_free(e->gate);
+    if (e->loop)
+        (void)(sut_loop_turn(e->loop, 0) == 0); /* tasks that the client's end has posted */
     e->loop = sut_loop_free(e->loop);
 }

@@ -197,7 +197,10 @@ class Edge:
                 self.process.wait()
         for actor in self.actors.values():
             actor.close()
+        log = self.log() if self.process else ""
         self.broker.__exit__()
+        for word in ("Sanitizer", "runtime error:"):
+            assert word not in log, log[log.index(word) - 200:][:4000]
 
     # ---- clients ----
 
