@@ -218,6 +218,10 @@ void core_call_abandon(sut_core *c, core_call *call)
 void core_call_expire(sut_core *c, core_call *call)
 {
     core_error e = {SUT_ERR_DEADLINE_EXCEEDED, 0, NULL};
+    if (call->deadline_ns > c->now_ns && (call->state != CORE_CALL_QUEUED || core_service_has_taker(call->service))) {
+        core_wheel_arm(&c->wheel, &call->timer, call->deadline_ns); /* it was waiting for an instance, and one came */
+        return;
+    }
     if (call->service)
         call->service->expired_total++;
     if (call->state == CORE_CALL_QUEUED) {

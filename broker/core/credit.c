@@ -106,6 +106,7 @@ void core_hand_give(sut_core *c, core_instance *inst, core_call *call, const sut
     take_credit(inst, ++c->next_use);
     call->state = CORE_CALL_GIVEN;
     call->instance = inst;
+    call->given_ns = c->now_ns;
     call->given_id = take_slot(s, call);
     call->attempt++;
     sut_list_push_back(&s->hand, &call->place_node);

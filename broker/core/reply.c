@@ -50,6 +50,17 @@ static bool may_try_again(const sut_core *c, const core_call *call)
     return call->idempotent && !call->pinned && call->attempt == 1 && call->copy && call->deadline_ns > c->now_ns;
 }
 
+/* A call that lost its instance while there is no other one: its caller is told within 2 s of its having been given,
+ * and what comes back at once (a restart) is waited for in any case. */
+static void lose_patience(sut_core *c, core_call *call)
+{
+    uint64_t until = call->given_ns + CORE_FAILOVER_MS * SUT_NS_PER_MS;
+    uint64_t least = c->now_ns + CORE_FAILOVER_LEAST_MS * SUT_NS_PER_MS;
+    until = until > least ? until : least;
+    if (until < call->deadline_ns)
+        core_wheel_arm(&c->wheel, &call->timer, until);
+}
+
 /* The instance that had it will never answer it: queued for another one, once, or answered outcome_unknown. */
 static void fail_over(sut_core *c, core_call *call)
 {
@@ -65,6 +76,8 @@ static void fail_over(sut_core *c, core_call *call)
     }
     s->failovers_total++;
     core_service_enqueue(c, s, call);
+    if (!core_service_has_taker(s))
+        lose_patience(c, call);
 }
 
 void core_reply_input(sut_core *c, core_session *s, const sut_envelope *env)

@@ -222,6 +222,35 @@ Test(service, any_other_call_of_a_dead_instance_is_outcome_unknown)
     must_get_nothing(b);
 }
 
+static const sut_envelope s_long_call = {
+    .kind = SUT_CALL, .id = 1, .subject = {"user.get", 8}, .ttl_ms = 10000, .body = {"b", 1}};
+
+Test(service, a_call_that_fails_over_to_nobody_is_answered_two_seconds_after_it_was_given)
+{
+    uint64_t caller = peer_ready("edge-1"), a = peer_serves("user-1", "user", 2);
+    peer_says(caller, &s_long_call);
+    must_take(a, SUT_CALL);
+    h.now += 500 * SUT_NS_PER_MS;
+    sut_core_close(h.core, h.now, a);
+    pass_ms(1400);
+    must_get_nothing(caller);
+    pass_ms(150);
+    must_get_error(caller, 1, "outcome_unknown");
+}
+
+Test(service, a_call_that_fails_over_to_a_restarted_instance_has_its_whole_time_again)
+{
+    uint64_t caller = peer_ready("edge-1"), a = peer_serves("user-1", "user", 2);
+    peer_says(caller, &s_long_call);
+    must_take(a, SUT_CALL);
+    sut_core_close(h.core, h.now, a);
+    uint64_t b = peer_serves("user-1", "user", 2);
+    const out *again = must_take(b, SUT_CALL);
+    pass_ms(3000);
+    peer_replies(b, again, "late");
+    must_get_reply(caller, 1, "late");
+}
+
 Test(service, calls_that_failed_over_keep_their_order_before_the_queue)
 {
     uint64_t caller = peer_ready("edge-1"), a = peer_serves("user-1", "user", 3);

@@ -16,6 +16,9 @@
 #define CORE_RETRY_DRAIN_MS   200 /* what a caller is told to wait for a broker or an instance that leaves */
 #define CORE_RETRY_UNKNOWN_MS 1000
 
+#define CORE_FAILOVER_MS       2000 /* a call whose only instance died is answered so long after it was given … */
+#define CORE_FAILOVER_LEAST_MS 200  /* … but not before a restart had this time */
+
 typedef struct core_call core_call;
 typedef struct core_instance core_instance;
 typedef struct core_service core_service;
@@ -47,6 +50,7 @@ struct core_call {
     uint64_t given_id;       /* … of the instance's session; of a control call: its handle */
     uint64_t sequence;       /* order of acceptance */
     uint64_t accepted_ns, deadline_ns;
+    uint64_t given_ns; /* when an instance got it last */
     core_call_state state;
     uint32_t attempt; /* how often it was given to an instance */
     bool idempotent, pinned;
