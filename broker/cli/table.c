@@ -83,7 +83,7 @@ static void print_row(const cli_table *t, const char *const *cells, const size_t
 bool cli_table_print(const cli_table *t, FILE *out)
 {
     size_t width[TABLE_COLUMNS_MAX], columns = t->column_count;
-    if (t->failed || columns > TABLE_COLUMNS_MAX)
+    if (t->failed || columns == 0 || columns > TABLE_COLUMNS_MAX)
         return false;
     for (size_t c = 0; c < columns; c++)
         width[c] = width_of(t->columns[c].head);

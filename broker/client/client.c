@@ -33,7 +33,7 @@ bool client_receive(sut_client *c)
 {
     bool any = false;
     for (int i = 0; i < FRAMES_A_TURN; i++) {
-        client_frame frame;
+        client_frame frame = {.bytes = NULL};
         sut_status st = client_link_receive(&c->link, &frame);
         if (st == -EAGAIN)
             return any;

@@ -171,10 +171,12 @@ SUT_MUST_CHECK sut_status client_hello_encode(const sut_client *c, sut_buf *out)
 /* 0, or -EBADMSG; fields that are not there keep what `ping_after_ms` held. */
 SUT_MUST_CHECK sut_status client_welcome_decode(sut_arena *scratch, sut_str body, uint32_t *ping_after_ms);
 
-/* outbox.c */
+/* item.c */
 /* Encodes `env` behind `head_bytes` zeroed bytes of one allocation, which starts with a client_item. */
 SUT_MUST_CHECK sut_status client_item_new(client_item **out, const sut_envelope *env, size_t head_bytes);
 void client_item_free(client_item *item);
+
+/* outbox.c */
 void client_outbox_control(sut_client *c, const sut_envelope *env); /* encodes and queues; failure ends the session */
 void client_outbox_urgent(sut_client *c, client_item *item);        /* takes it over */
 void client_outbox_clear_urgent(sut_client *c);

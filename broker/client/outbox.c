@@ -11,36 +11,6 @@
 #define STALE_TTL_NS (2 * SUT_NS_PER_MS) /* a call that waited longer says anew how much time is left */
 #define URGENT_MAX   65536u              /* answers are bounded by credits; this bounds what a broken broker provokes */
 
-sut_status client_item_new(client_item **out, const sut_envelope *env, size_t head_bytes)
-{
-    static const uint8_t zero[sizeof(client_call)];
-    sut_buf b;
-    sut_buf_init(&b, head_bytes + SUT_ENVELOPE_MAX);
-    sut_status st = sut_buf_reserve(&b, head_bytes + sut_envelope_size_bound(env));
-    if (st == 0)
-        st = sut_buf_append(&b, zero, head_bytes);
-    if (st == 0)
-        st = sut_envelope_encode(&b, env);
-    if (st != 0) {
-        sut_buf_deinit(&b);
-        return st;
-    }
-    size_t len;
-    uint8_t *block = sut_buf_steal(&b, &len);
-    client_item *item = (client_item *)(void *)block;
-    item->bytes = block + head_bytes;
-    item->len = (uint32_t)(len - head_bytes);
-    *out = item;
-    return 0;
-}
-
-void client_item_free(client_item *item)
-{
-    if (item->apart)
-        free(item->bytes);
-    free(item);
-}
-
 void client_outbox_urgent(sut_client *c, client_item *item)
 {
     if (c->outbox.urgent_count >= URGENT_MAX) {
@@ -142,7 +112,7 @@ static sut_status send_frame(sut_client *c, uint64_t now_ns)
     size_t calls = client_session_takes_calls(c) ? count_fitting(&c->outbox.calls, &total, now_ns) : 0;
     if (total == 0 || !client_link_writable(&c->link))
         return 0;
-    client_frame frame;
+    client_frame frame = {.bytes = NULL};
     sut_status st = client_frame_new(&frame, total);
     if (st != 0)
         return st;

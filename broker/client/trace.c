@@ -40,8 +40,8 @@ bool sut_traceparent_valid(sut_str s)
 void sut_traceparent_make(sut_str parent, char out[SUT_TRACEPARENT_LEN + 1])
 {
     uint64_t id[3] = {next_random(), next_random(), next_random() | 1};
-    id[0] |= 1; /* neither id may be all zero */
-    memcpy(out, "00-", 3);
+    id[0] |= 1;            /* neither id may be all zero */
+    memcpy(out, "00-", 3); // NOLINT(bugprone-not-null-terminated-result): the last part brings the end
     if (sut_traceparent_valid(parent))
         memcpy(out + 3, parent.ptr + 3, 32);
     else

@@ -110,7 +110,8 @@ Test(client_life, a_hundred_thousand_calls_from_four_threads)
     scene s;
     pthread_t thread[4];
     bus_make(&s.b);
-    bus_write_limits(&s.b, "pending_calls_per_peer = 200000\nmax_credits = 65536\nqueue_calls = 200000\nmax_ttl_ms = 120000\n");
+    bus_write_limits(
+        &s.b, "pending_calls_per_peer = 200000\nmax_credits = 65536\nqueue_calls = 200000\nmax_ttl_ms = 120000\n");
     bus_start(&s.b);
     actor_start(&s.a, &s.b, 65536);
     s.c = party_up(&s.b, "tool");
