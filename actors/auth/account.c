@@ -3,13 +3,20 @@
 
 static const sut_pg_stmt s_by_email = {
     "auth_account_by_email",
-    "SELECT id, email, password_hash, username, display_name, status = 'active', level FROM users WHERE email = $1", 1};
+    "SELECT id, email, password_hash, username, display_name, status, level FROM users WHERE email = $1", 1};
 
 static const sut_pg_stmt s_insert = {
     "auth_account_insert",
     "INSERT INTO users (email, password_hash, username, display_name) VALUES ($1, $2, $3, $4) "
     "ON CONFLICT (email) DO NOTHING RETURNING id",
     4};
+
+static auth_status status_of(sut_str name)
+{
+    if (sut_str_is(name, "active"))
+        return AUTH_ACTIVE;
+    return sut_str_is(name, "pending") ? AUTH_PENDING : AUTH_UNDOING;
+}
 
 sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *out, bool *found)
 {
@@ -27,7 +34,7 @@ sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *o
         .password_hash = sut_pg_get_text(r, 0, 2),
         .username = sut_pg_get_text(r, 0, 3),
         .display_name = sut_pg_get_text(r, 0, 4),
-        .status = sut_pg_get_bool(r, 0, 5) ? AUTH_ACTIVE : AUTH_PENDING,
+        .status = status_of(sut_pg_get_text(r, 0, 5)),
         .level = sut_pg_get_i32(r, 0, 6),
     };
     return 0;

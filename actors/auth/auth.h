@@ -22,9 +22,16 @@ extern auth_settings auth_config;
 extern sut_keyring *auth_keys;
 extern sut_token_rules auth_token_rules;
 
+/* actor.c: all but the entries, which are linked into the program. */
+extern const sut_actor_options auth_actor;
+
 /* ---- account.c: rows of users ---- */
 
-typedef enum { AUTH_PENDING, AUTH_ACTIVE } auth_status;
+typedef enum {
+    AUTH_PENDING,
+    AUTH_UNDOING, /* it is being given up, and never becomes active */
+    AUTH_ACTIVE
+} auth_status;
 
 typedef struct auth_account {
     int64_t id;
@@ -46,6 +53,8 @@ typedef enum { AUTH_SAGA_DONE, AUTH_SAGA_NAME_TAKEN, AUTH_SAGA_UNDONE } auth_sag
  * what the profile has. On NAME_TAKEN or UNDONE the account has been removed again, and the name is free for others.
  * Any other status: not decided; the sweeper goes on. */
 SUT_MUST_CHECK sut_status auth_saga_profile(sut_request *rq, auth_account *account, auth_saga_end *end);
+/* Gives a registration up: removes profile and account, unless the account has become active meanwhile. */
+SUT_MUST_CHECK sut_status auth_saga_undo(sut_request *rq, int64_t user_id);
 /* Periodic: finishes or undoes registrations that were interrupted. */
 sut_status auth_saga_sweep(sut_request *rq, void *arg);
 
@@ -59,22 +68,25 @@ typedef struct auth_grant { /* what a client gets for a login */
     int64_t issued_us;
 } auth_grant;
 
-/* Queues a new session for grant->user_id and level, with its first refresh token, into the transaction. */
+/* Queues a new session for grant->user_id and level, with its first refresh token, into the transaction. The user's
+ * oldest sessions beyond 100 are revoked. */
 SUT_MUST_CHECK sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
 /* Queues the next refresh token of grant->session_id and makes the access token. */
 SUT_MUST_CHECK sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
-/* Once the transaction is committed: mirrors the session to Redis and fills in the reply. `username` is what auth
- * knows; the user actor is asked for the present one. */
+/* Once the transaction is committed: mirrors the session to Redis and fills in the reply. */
 void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str username, sut_str email, auth_tokens *out);
-/* Revokes one session, or all of the user's if `session_id` is absent, and numbers the revocations for the edges. The
- * last thing in its transaction: it takes the lock of decision 6. `*count`: how many were live. */
-SUT_MUST_CHECK sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id, int64_t *count);
+/* The name that the user has now, for which the user actor is asked; `known` if it cannot be asked. */
+sut_str auth_present_name(sut_request *rq, int64_t user_id, sut_str known);
+/* Queues the revocation of one session, or of all of the user's if `session_id` is absent, and numbers it for the
+ * edges. The last thing in its transaction: it takes the lock of decision 6. */
+SUT_MUST_CHECK sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id);
 
 /* ---- mirror.c: session:<user_id> in Redis, as the seed has it ---- */
 
 /* Both are best effort: PostgreSQL is the record. They neither fail nor change the request's error. */
 void auth_mirror_put(sut_request *rq, int64_t user_id, const char *session_id, int64_t expires_s);
 void auth_mirror_drop(sut_request *rq, int64_t user_id, sut_str session_id); /* absent: all of the user's */
+
 /* ---- cleanup.c ---- */
 
 /* Periodic: removes expired sessions, tokens and revocations, a bounded batch a run. */

@@ -10,6 +10,12 @@ static const sut_pg_stmt s_sessions = {
     "FOR UPDATE SKIP LOCKED)",
     0};
 
+static const sut_pg_stmt s_tokens = {
+    "auth_cleanup_tokens",
+    "DELETE FROM tokens WHERE token_hash IN (SELECT token_hash FROM tokens WHERE expires_at < now() LIMIT 1000 "
+    "FOR UPDATE SKIP LOCKED)",
+    0};
+
 static const sut_pg_stmt s_revocations = {"auth_cleanup_revocations",
                                           "DELETE FROM revocations WHERE id IN (SELECT id FROM revocations WHERE "
                                           "revoked_at < now() - make_interval(secs => $1) "
@@ -20,6 +26,8 @@ sut_status auth_cleanup(sut_request *rq, void *arg)
 {
     (void)arg;
     sut_status st = sut_pg_run(rq, &s_sessions, SUT_PG_NO_PARAMS, NULL);
+    if (st == 0)
+        st = sut_pg_run(rq, &s_tokens, SUT_PG_NO_PARAMS, NULL);
     if (st == 0)
         st = sut_pg_run(rq, &s_revocations,
                         SUT_PG_PARAMS(sut_pg_f64((double)(REVOCATIONS_KEPT_FACTOR * auth_config.access_ttl_s))), NULL);

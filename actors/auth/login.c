@@ -47,6 +47,6 @@ sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *
     }
     if ((st = sut_pg_tx_run(rq, open_session, &l)) != 0)
         return st;
-    auth_session_answer(rq, &l.grant, account.username, account.email, out);
+    auth_session_answer(rq, &l.grant, auth_present_name(rq, account.id, account.username), account.email, out);
     return 0;
 }

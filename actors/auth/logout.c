@@ -16,8 +16,7 @@ static sut_status end_sessions(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     (void)rq;
     ending *e = arg;
-    int64_t count;
-    return auth_session_revoke(tx, e->user_id, e->session, &count);
+    return auth_session_revoke(tx, e->user_id, e->session);
 }
 
 sut_status auth_logout(sut_request *rq, const auth_logout_in *in, auth_logout_out *out)
@@ -99,6 +98,7 @@ sut_status auth_revocations(sut_request *rq, const auth_revocations_in *in, auth
     if (st != 0)
         return st;
     size_t count = (size_t)sut_pg_rows(r);
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant
     const auth_revocation **items = sut_arena_array(sut_request_arena(rq), count + 1, sizeof *items);
     auth_revocation *rows = sut_arena_array(sut_request_arena(rq), count + 1, sizeof *rows);
     if (!items || !rows)

@@ -1,99 +1,11 @@
 /* sut-auth: accounts, passwords, login sessions and tokens. */
 #include "auth.h"
-
-#include "auth_migrations.h"
 #include "auth_service.h"
-#include "password.h"
-
-#include "base/log.h"
-
-#include <stdio.h>
-
-auth_settings auth_config;
-sut_keyring *auth_keys;
-sut_token_rules auth_token_rules;
-
-static const sut_setting s_settings[] = {
-    {.name = "SUT_JWT_KEYS",
-     .type = SUT_SET_STRING,
-     .offset = offsetof(auth_settings, jwt_keys),
-     .fallback = "",
-     .doc = "File with the keys of access tokens, `KID HEXKEY` a line; the first one signs"},
-    {.name = "JWT_SECRET",
-     .type = SUT_SET_STRING,
-     .offset = offsetof(auth_settings, jwt_secret),
-     .fallback = "",
-     .secret = true,
-     .doc = "One key of 32 bytes or more instead of SUT_JWT_KEYS, as the seed has it"},
-    {.name = "JWT_ISSUER",
-     .type = SUT_SET_STRING,
-     .offset = offsetof(auth_settings, jwt_issuer),
-     .fallback = "",
-     .doc = "`iss` of access tokens; empty: none"},
-    {.name = "JWT_AUDIENCE",
-     .type = SUT_SET_STRING,
-     .offset = offsetof(auth_settings, jwt_audience),
-     .fallback = "",
-     .doc = "`aud` of access tokens; empty: none"},
-    {.name = "BCRYPT_COST",
-     .type = SUT_SET_INT,
-     .offset = offsetof(auth_settings, bcrypt_cost),
-     .fallback = "10",
-     .min = 4,
-     .max = 16,
-     .doc = "Cost of bcrypt; hashes made at a lower one are made anew at login"},
-    {.name = "ACCESS_TOKEN_TTL_S",
-     .type = SUT_SET_INT,
-     .offset = offsetof(auth_settings, access_ttl_s),
-     .fallback = "900",
-     .min = 10,
-     .max = 900,
-     .doc = "Seconds that an access token holds"},
-    {.name = "REFRESH_TOKEN_TTL_S",
-     .type = SUT_SET_INT,
-     .offset = offsetof(auth_settings, refresh_ttl_s),
-     .fallback = "2592000",
-     .min = 60,
-     .max = 31536000,
-     .doc = "Seconds that a refresh token holds"},
-};
-
-static const sut_periodic s_periodics[] = {
-    {.name = "auth.registration_sweeper", .fn = auth_saga_sweep, .every_ms = 2000, .timeout_ms = 20000},
-    {.name = "auth.cleanup", .fn = auth_cleanup, .every_ms = 60000},
-};
-
-static sut_status on_start(sut_request *rq, void *arg)
-{
-    char error[256];
-    (void)arg;
-    if (sut_keyring_load(&auth_keys, auth_config.jwt_keys, auth_config.jwt_secret, error, sizeof error) != 0)
-        sut_program_die(SUT_EXIT_CONFIG, "%s", error);
-    auth_token_rules = (sut_token_rules){auth_config.jwt_issuer, auth_config.jwt_audience};
-    if (auth_password_init((int)auth_config.bcrypt_cost) != 0)
-        return sut_fail_internal(rq, "libxcrypt does not know $2b$");
-    return 0;
-}
-
-static const sut_actor_options s_actor = {
-    .name = "auth",
-    .summary = "accounts, passwords, login sessions and tokens",
-    .entries = auth_service_entries,
-    .settings = s_settings,
-    .setting_count = SUT_ARRAY_LEN(s_settings),
-    .settings_out = &auth_config,
-    .settings_size = sizeof auth_config,
-    .database_setting = "AUTH_DATABASE_URL",
-    .migrations = &auth_migrations,
-    .redis_setting = "REDIS_URL",
-    .on_start = on_start,
-    .periodics = s_periodics,
-    .periodic_count = SUT_ARRAY_LEN(s_periodics),
-};
 
 int main(int argc, char **argv)
 {
-    sut_actor_options actor = s_actor;
+    sut_actor_options actor = auth_actor;
+    actor.entries = auth_service_entries;
     actor.entry_count = auth_service_entry_count;
     return sut_actor_main(argc, argv, &actor);
 }

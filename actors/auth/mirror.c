@@ -1,11 +1,14 @@
 /* The seed's `session:<user_id>` in Redis: a hash of session id → when it ends. A mirror for fast answers, never the
- * record: what it does not have is looked up in PostgreSQL, and what it cannot take is only logged. */
+ * record: what it does not have is looked up in PostgreSQL, and what it cannot take is only logged. So a hash that has
+ * gathered more than a user can have in use is started anew. */
 #include "auth.h"
 
 #include "base/log.h"
 #include "kit/redis.h"
 
 #include <inttypes.h>
+
+#define FIELDS_MAX 200
 
 static sut_str key_of(sut_request *rq, int64_t user_id)
 {
@@ -26,7 +29,12 @@ void auth_mirror_put(sut_request *rq, int64_t user_id, const char *session_id, i
     sut_str ttl = sut_request_printf(rq, "%" PRId64, auth_config.refresh_ttl_s);
     if (!key.ptr || !value.ptr || !ttl.ptr)
         return;
-    sut_status st = SUT_KIT_REDIS(rq, NULL, SUT_STR("HSET"), key, sut_str_from(session_id), value);
+    sut_kit_redis_answer count = {.i = 0};
+    sut_status st = SUT_KIT_REDIS(rq, &count, SUT_STR("HLEN"), key);
+    if (st == 0 && count.i >= FIELDS_MAX)
+        st = SUT_KIT_REDIS(rq, NULL, SUT_STR("DEL"), key);
+    if (st == 0)
+        st = SUT_KIT_REDIS(rq, NULL, SUT_STR("HSET"), key, sut_str_from(session_id), value);
     if (st == 0)
         st = SUT_KIT_REDIS(rq, NULL, SUT_STR("EXPIRE"), key, ttl);
     settle(rq, st, "put");

@@ -52,7 +52,6 @@ static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     exchange *x = arg;
     const sut_pg_result *r;
-    int64_t ended;
     sut_status st = sut_pg_exec(tx, &s_find, SUT_PG_PARAMS(sut_pg_bytea(x->hash)), &r);
     if (st != 0)
         return st;
@@ -68,7 +67,7 @@ static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
     x->username = sut_pg_get_text(r, 0, 3);
     x->email = sut_pg_get_text(r, 0, 4);
     if (x->verdict == REUSED)
-        return auth_session_revoke(tx, x->grant.user_id, session, &ended);
+        return auth_session_revoke(tx, x->grant.user_id, session);
     return rotate(rq, tx, x);
 }
 
@@ -94,6 +93,6 @@ sut_status auth_refresh(sut_request *rq, const auth_refresh_in *in, auth_refresh
         return st;
     if (x.verdict != EXCHANGED)
         return refuse(rq, &x);
-    auth_session_answer(rq, &x.grant, x.username, x.email, out);
+    auth_session_answer(rq, &x.grant, auth_present_name(rq, x.grant.user_id, x.username), x.email, out);
     return 0;
 }

@@ -13,7 +13,7 @@ typedef struct activation {
 
 static const sut_pg_stmt s_activate = {
     "auth_register_activate",
-    "UPDATE users SET status = 'active', username = $2, updated_at = now() WHERE id = $1 "
+    "UPDATE users SET status = 'active', username = $2, updated_at = now() WHERE id = $1 AND status <> 'undoing' "
     "RETURNING level",
     2};
 
@@ -42,35 +42,55 @@ static sut_status try_again(sut_request *rq)
     return sut_fail_retry(rq, SUT_ERR_UNAVAILABLE, 1000, "The registration was interrupted; try again.");
 }
 
-/* A new pending account; or the pending one of an earlier try, if the password is the same. */
-static sut_status pending_account(sut_request *rq, const auth_register_in *in, auth_account *account)
+/* A new pending account. `*raced`: another request has made one for this address meanwhile. */
+static sut_status new_account(sut_request *rq, const auth_register_in *in, auth_account *account, bool *raced)
 {
-    bool found, taken, same;
     char hash[AUTH_HASH_SIZE];
-    sut_status st = auth_account_by_email(rq, in->email, account, &found);
+    sut_status st = auth_password_hash(rq, in->password, hash);
     if (st != 0)
         return st;
-    if (!found) {
-        if ((st = auth_password_hash(rq, in->password, hash)) != 0)
-            return st;
-        *account = (auth_account){.email = in->email,
-                                  .password_hash = sut_str_from(hash),
-                                  .username = in->username,
-                                  .display_name = in->display_name};
-        if ((st = auth_account_insert(rq, account, &taken)) != 0)
-            return st;
-        account->password_hash = SUT_STR_NONE; /* it was in this frame */
-        return taken ? email_taken(rq) : 0;
-    }
-    if (account->status == AUTH_ACTIVE)
-        return email_taken(rq);
-    if ((st = auth_password_check(rq, in->password, account->password_hash, &same)) != 0)
+    *account = (auth_account){.email = in->email,
+                              .password_hash = sut_str_from(hash),
+                              .username = in->username,
+                              .display_name = in->display_name};
+    st = auth_account_insert(rq, account, raced);
+    account->password_hash = SUT_STR_NONE; /* it was in this frame */
+    return st;
+}
+
+/* The pending account of an earlier try, if the password is the same. */
+static sut_status resume(sut_request *rq, const auth_register_in *in, auth_account *account)
+{
+    bool same = false;
+    sut_status st = 0;
+    if (account->status != AUTH_ACTIVE)
+        st = auth_password_check(rq, in->password, account->password_hash, &same);
+    if (st != 0)
         return st;
     if (!same)
         return email_taken(rq);
+    if (account->status == AUTH_UNDOING) {
+        st = auth_saga_undo(rq, account->id);
+        return st != 0 ? st : try_again(rq);
+    }
     account->username = in->username;
     account->display_name = in->display_name;
     return 0;
+}
+
+static sut_status pending_account(sut_request *rq, const auth_register_in *in, auth_account *account)
+{
+    bool found, raced = false;
+    sut_status st = auth_account_by_email(rq, in->email, account, &found);
+    if (st == 0 && !found) {
+        st = new_account(rq, in, account, &raced);
+        if (st != 0 || !raced)
+            return st;
+        st = auth_account_by_email(rq, in->email, account, &found);
+    }
+    if (st != 0)
+        return st;
+    return found ? resume(rq, in, account) : try_again(rq);
 }
 
 sut_status auth_register(sut_request *rq, const auth_register_in *in, auth_register_out *out)

@@ -5,8 +5,10 @@
  *   3. auth activates the account.
  *
  * A crash after 1 or 2 leaves a pending account, which the sweeper takes through 2 and 3. If the name turns out to be
- * taken, user.profile_undo leaves a tombstone, so that a create which is still on its way somewhere is refused, and
- * only then is the account removed: at no time is a name held by nobody, or an account active without profile. */
+ * taken, the account is marked as being undone, so that nobody activates it any more (another request may have resumed
+ * it under another name); then user.profile_undo leaves a tombstone, so that a create which is still on its way
+ * somewhere is refused; and only then is the account removed. At no time is a name held by nobody, or an account active
+ * without profile. */
 #include "auth.h"
 
 #include "base/log.h"
@@ -15,7 +17,11 @@
 
 #include <inttypes.h>
 
-static const sut_pg_stmt s_remove = {"auth_account_remove", "DELETE FROM users WHERE id = $1 AND status = 'pending'",
+static const sut_pg_stmt s_give_up = {
+    "auth_account_give_up",
+    "UPDATE users SET status = 'undoing', updated_at = now() WHERE id = $1 AND status <> 'active'", 1};
+
+static const sut_pg_stmt s_remove = {"auth_account_remove", "DELETE FROM users WHERE id = $1 AND status = 'undoing'",
                                      1};
 
 static const sut_pg_stmt s_activate = {
@@ -26,9 +32,9 @@ static const sut_pg_stmt s_activate = {
 static const sut_pg_stmt s_claim = {
     "auth_saga_claim",
     "UPDATE users SET claimed_until = now() + interval '10 seconds' WHERE id IN "
-    "(SELECT id FROM users WHERE status = 'pending' AND created_at < now() - interval '5 seconds' "
+    "(SELECT id FROM users WHERE status <> 'active' AND created_at < now() - interval '5 seconds' "
     "AND (claimed_until IS NULL OR claimed_until < now()) ORDER BY created_at LIMIT 50 FOR UPDATE SKIP LOCKED) "
-    "RETURNING id, username, display_name",
+    "RETURNING id, username, display_name, status = 'undoing'",
     0};
 
 static sut_kit_call_options service_call(void)
@@ -36,13 +42,17 @@ static sut_kit_call_options service_call(void)
     return (sut_kit_call_options){.without_principal = true};
 }
 
-static sut_status undo(sut_request *rq, const auth_account *account)
+sut_status auth_saga_undo(sut_request *rq, int64_t user_id)
 {
     sut_kit_call_options opt = service_call();
-    user_profile_undo_in in = {.user_id = account->id};
+    user_profile_undo_in in = {.user_id = user_id};
     user_profile_undo_out out;
-    sut_status st = sut_kit_call(rq, &user_profile_undo_method, &in, &out, &opt);
-    return st != 0 ? st : sut_pg_run(rq, &s_remove, SUT_PG_PARAMS(sut_pg_i64(account->id)), NULL);
+    const sut_pg_result *r;
+    sut_status st = sut_pg_run(rq, &s_give_up, SUT_PG_PARAMS(sut_pg_i64(user_id)), &r);
+    if (st != 0 || sut_pg_affected(r) == 0)
+        return st; /* it became active, or somebody else has undone it */
+    st = sut_kit_call(rq, &user_profile_undo_method, &in, &out, &opt);
+    return st != 0 ? st : sut_pg_run(rq, &s_remove, SUT_PG_PARAMS(sut_pg_i64(user_id)), NULL);
 }
 
 sut_status auth_saga_profile(sut_request *rq, auth_account *account, auth_saga_end *end)
@@ -69,13 +79,14 @@ sut_status auth_saga_profile(sut_request *rq, auth_account *account, auth_saga_e
     else
         return sut_fail_internal(rq, "user.profile_create answered %.*s", SUT_STR_FMT(sut_kit_remote_code(rq)));
     sut_request_clear_error(rq);
-    return undo(rq, account);
+    return auth_saga_undo(rq, account->id);
 }
 
 static sut_status finish(sut_request *rq, auth_account *account)
 {
-    auth_saga_end end;
-    sut_status st = auth_saga_profile(rq, account, &end);
+    auth_saga_end end = AUTH_SAGA_UNDONE;
+    sut_status st =
+        account->status == AUTH_UNDOING ? auth_saga_undo(rq, account->id) : auth_saga_profile(rq, account, &end);
     if (st == 0 && end == AUTH_SAGA_DONE)
         st = sut_pg_run(rq, &s_activate, SUT_PG_PARAMS(sut_pg_i64(account->id), sut_pg_text(account->username)), NULL);
     if (st == 0)
@@ -94,7 +105,8 @@ sut_status auth_saga_sweep(sut_request *rq, void *arg)
     for (int i = 0; i < sut_pg_rows(r); i++) {
         auth_account account = {.id = sut_pg_get_i64(r, i, 0),
                                 .username = sut_pg_get_text(r, i, 1),
-                                .display_name = sut_pg_get_text(r, i, 2)};
+                                .display_name = sut_pg_get_text(r, i, 2),
+                                .status = sut_pg_get_bool(r, i, 3) ? AUTH_UNDOING : AUTH_PENDING};
         st = finish(rq, &account);
         if (st != 0 && first == 0)
             first = st;

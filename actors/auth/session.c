@@ -10,24 +10,28 @@
 static const sut_pg_stmt s_open = {"auth_session_open",
                                    "INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, $3)", 3};
 
+/* What becomes of the sessions that `ended` has revoked. HAVING makes the lock of decision 6 come after all of their
+ * row locks (whoever holds it waits for nobody) and only if there are any; the join makes it come before ids are given.
+ */
+#define NUMBER_ENDED_SQL                                                                                               \
+    "ordered AS MATERIALIZED (SELECT pg_advisory_xact_lock(7305) FROM ended HAVING count(*) > 0) "                     \
+    "INSERT INTO revocations (user_id, session_id) SELECT $1, ended.id FROM ended, ordered"
+
 /* A user's sessions are bounded: the oldest beyond 100 end. */
 static const sut_pg_stmt s_trim = {
     "auth_session_trim",
-    "UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL AND id IN "
-    "(SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at DESC OFFSET 99)",
+    "WITH ended AS (UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL AND id IN "
+    "(SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at DESC, id OFFSET 100) "
+    "RETURNING id), " NUMBER_ENDED_SQL,
     1};
 
 static const sut_pg_stmt s_token = {"auth_session_token",
                                     "INSERT INTO tokens (token_hash, session_id, expires_at) VALUES ($1, $2, $3)", 3};
 
-/* Held to the end of the transaction, so that revocations become visible in the order of their ids. */
-static const sut_pg_stmt s_order = {"auth_revocation_order", "SELECT pg_advisory_xact_lock(7305)", 0};
-
 static const sut_pg_stmt s_revoke = {
     "auth_session_revoke",
     "WITH ended AS (UPDATE sessions SET revoked_at = now() "
-    "WHERE user_id = $1 AND revoked_at IS NULL AND ($2::text IS NULL OR id = $2) RETURNING id) "
-    "INSERT INTO revocations (user_id, session_id) SELECT $1, id FROM ended",
+    "WHERE user_id = $1 AND revoked_at IS NULL AND ($2::text IS NULL OR id = $2) RETURNING id), " NUMBER_ENDED_SQL,
     2};
 
 sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
@@ -53,16 +57,16 @@ sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
 {
     auth_session_id_make(grant->session_id);
     int64_t expires_us = sut_wall_us() + auth_config.refresh_ttl_s * US_PER_S;
-    sut_status st = sut_pg_queue(tx, &s_trim, SUT_PG_PARAMS(sut_pg_i64(grant->user_id)));
+    sut_status st = sut_pg_queue(tx, &s_open,
+                                 SUT_PG_PARAMS(sut_pg_text(sut_str_from(grant->session_id)), sut_pg_i64(grant->user_id),
+                                               sut_pg_timestamptz(expires_us)));
     if (st == 0)
-        st = sut_pg_queue(tx, &s_open,
-                          SUT_PG_PARAMS(sut_pg_text(sut_str_from(grant->session_id)), sut_pg_i64(grant->user_id),
-                                        sut_pg_timestamptz(expires_us)));
-    return st != 0 ? st : auth_session_extend(rq, tx, grant);
+        st = auth_session_extend(rq, tx, grant);
+    return st != 0 ? st : sut_pg_queue(tx, &s_trim, SUT_PG_PARAMS(sut_pg_i64(grant->user_id)));
 }
 
-/* Names may be changed in the user actor. If it cannot be asked, the one of the registration has to do. */
-static sut_str present_name(sut_request *rq, int64_t user_id, sut_str known)
+/* Names may be changed in the user actor. */
+sut_str auth_present_name(sut_request *rq, int64_t user_id, sut_str known)
 {
     sut_kit_call_options opt = {.without_principal = true, .timeout_ms = 1000};
     user_profile_get_in in = {.user_id = user_id};
@@ -78,7 +82,7 @@ void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str usern
     auth_mirror_put(rq, grant->user_id, grant->session_id, grant->issued_us / US_PER_S + auth_config.refresh_ttl_s);
     *out = (auth_tokens){
         .user_id = grant->user_id,
-        .username = present_name(rq, grant->user_id, username),
+        .username = username,
         .email = email,
         .access_token = grant->access_token,
         .refresh_token = grant->refresh_token,
@@ -87,13 +91,7 @@ void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str usern
     };
 }
 
-sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id, int64_t *count)
+sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id)
 {
-    const sut_pg_result *r;
-    sut_status st = sut_pg_queue(tx, &s_order, SUT_PG_NO_PARAMS);
-    if (st == 0)
-        st = sut_pg_exec(tx, &s_revoke, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
-    if (st == 0)
-        *count = sut_pg_affected(r);
-    return st;
+    return sut_pg_queue(tx, &s_revoke, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)));
 }

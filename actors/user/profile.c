@@ -104,7 +104,9 @@ sut_status user_profile_update(sut_request *rq, const user_profile_update_in *in
 
 static const sut_pg_stmt s_friend = {
     "user_friend_check",
-    "SELECT EXISTS (SELECT 1 FROM connections WHERE user_id = $1 AND other_id = $2 AND kind = 'friend')", 2};
+    "SELECT EXISTS (SELECT 1 FROM connections WHERE user_id = $1 AND other_id = $2 AND kind = 'friend' "
+    "AND (expires_at IS NULL OR expires_at > now()))",
+    2};
 
 sut_status user_is_friend(sut_request *rq, int64_t user_id, int64_t other_id, bool *is_friend)
 {
