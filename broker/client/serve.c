@@ -178,6 +178,11 @@ void client_serve_session_lost(sut_client *c)
         (void)sut_u64map_take(c->serving.in_hand, in->env.id);
         cancel_incoming(in);
     }
+    if (c->serving.leaving &&
+        !c->serving.left) { /* nothing can be on its way any more, nor will be: see add_services */
+        c->serving.left = true;
+        client_serve_check_left(c);
+    }
 }
 
 bool sut_incoming_cancelled(const sut_incoming *in)

@@ -230,6 +230,31 @@ Test(serve, bye_waits_for_what_is_in_hand)
     fake_stop(&f);
 }
 
+Test(serve, bye_ends_when_its_session_does_and_the_next_serves_nothing)
+{
+    fake_broker f;
+    keeper k;
+    sut_client *c = serving(&f, &k, 4);
+    sem_t left;
+    sem_init(&left, 0, 0);
+    fake_call(&f, 1, "echo.say", 1);
+    wait_for(&k.came);
+    f.mute = true;
+    sut_client_bye(c, on_left, &left);
+    fake_expect(&f, SUT_BYE);
+    fake_crash(&f);
+    wait_for(&k.cancelled);
+    cr_assert_neq(sem_trywait(&left), 0);
+    sut_reply(k.in[0], fake_body);
+    wait_for(&left);
+    f.mute = false;
+    fake_return(&f);
+    sut_envelope hello = fake_accept(&f);
+    cr_assert_not_null(memmem(hello.body.ptr, hello.body.len, "\xa8services\x90", 10));
+    sut_client_free(c);
+    fake_stop(&f);
+}
+
 Test(serve, the_last_answers_before_free_arrive)
 {
     fake_broker f;

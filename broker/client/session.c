@@ -206,8 +206,6 @@ static void welcomed(sut_client *c, const sut_envelope *env)
     client_count(&c->stats.sessions, 1);
     sut_log(SUT_INFO, CLIENT_LOG, "session.up", SUT_KV("broker", c->config.endpoint), SUT_KV("name", c->config.name),
             SUT_KV_U("session", env->opt.session));
-    if (c->serving.leaving)
-        client_serve_bye(c);
     client_set_state(c, SUT_SESSION_UP, "welcome");
 }
 
