@@ -30,9 +30,8 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-build_preset() {
-    local preset=$1
-    shift
-    cd "$SUT_ROOT" || return
-    cmake --preset "$preset" "$@" && cmake --build --preset "$preset" -j2
+build_preset() { # build_preset PRESET [TARGET]
+    cd "$SUT_ROOT"
+    cmake --preset "$1"
+    cmake --build --preset "$1" -j2 --target "${2:-all}"
 }

@@ -1,7 +1,7 @@
 /* NATS request/reply, the peer that the bus is measured against: same process layout (a responder process, a requester
  * process, the server between them), same payload, same number outstanding.
  *
- *   nats_bench serve URL                        answers on `bench.echo` until killed
+ *   nats_bench serve URL OUTSTANDING            answers on `bench.echo` until killed
  *   nats_bench call URL COUNT OUTSTANDING BYTES prints `calls_per_s p50_us p99_us`  */
 #include <nats/nats.h>
 #include <pthread.h>
@@ -27,6 +27,19 @@ static void check(natsStatus s, const char *what)
     exit(1);
 }
 
+/* One outstanding: nothing to gather, so libnats is told to send at once; its default waits for more. */
+static natsConnection *open_connection(const char *url, int at_once)
+{
+    natsOptions *opt = NULL;
+    natsConnection *nc = NULL;
+    check(natsOptions_Create(&opt), "options");
+    check(natsOptions_SetURL(opt, url), "url");
+    check(natsOptions_SetSendAsap(opt, at_once), "send asap");
+    check(natsConnection_Connect(&nc, opt), "connect");
+    natsOptions_Destroy(opt);
+    return nc;
+}
+
 static void on_request(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *arg)
 {
     (void)sub;
@@ -35,11 +48,10 @@ static void on_request(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
     natsMsg_Destroy(msg);
 }
 
-_Noreturn static void serve(const char *url)
+_Noreturn static void serve(const char *url, int at_once)
 {
-    natsConnection *nc = NULL;
+    natsConnection *nc = open_connection(url, at_once);
     natsSubscription *sub = NULL;
-    check(natsConnection_ConnectTo(&nc, url), "connect");
     check(natsConnection_Subscribe(&sub, nc, "bench.echo", on_request, NULL), "subscribe");
     check(natsConnection_Flush(nc), "flush");
     puts("ready");
@@ -132,17 +144,16 @@ static int call_pipelined(natsConnection *nc, long count, long outstanding, cons
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "serve") == 0)
-        serve(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "serve") == 0)
+        serve(argv[2], atoi(argv[3]) == 1);
     if (argc != 6 || strcmp(argv[1], "call") != 0) {
-        fprintf(stderr, "usage: nats_bench serve URL | call URL COUNT OUTSTANDING BYTES\n");
+        fprintf(stderr, "usage: nats_bench serve URL OUTSTANDING | call URL COUNT OUTSTANDING BYTES\n");
         return 64;
     }
     long count = atol(argv[3]), outstanding = atol(argv[4]);
     int bytes = atoi(argv[5]);
     char *payload = calloc(1, (size_t)bytes + 1);
-    natsConnection *nc = NULL;
-    check(natsConnection_ConnectTo(&nc, argv[2]), "connect");
+    natsConnection *nc = open_connection(argv[2], outstanding == 1);
     return outstanding > 1 ? call_pipelined(nc, count, outstanding, payload, bytes)
                            : call_one_by_one(nc, count, payload, bytes);
 }
