@@ -101,6 +101,8 @@ static void s_on_down(sut_pg_conn *c, sut_pg_failure why, const char *detail, vo
 
 static void s_grow(sut_pg *pg)
 {
+    if (sut_pg_name(pg) && !pg->address[0])
+        return; /* not found yet */
     if (pg->closing || pg->lease_count >= (uint32_t)pg->runtime->settings.pg_pool)
         return;
     sut_pg_lease *l = calloc(1, sizeof(*l));
@@ -119,8 +121,8 @@ static void s_grow(sut_pg *pg)
 void sut_pg_pool_close(sut_pg *pg)
 {
     s_refuse_all(pg);
-    while (!sut_list_empty(&pg->leases))
-        s_destroy(SUT_CONTAINER(pg->leases.next, sut_pg_lease, all));
+    for (sut_node *node; (node = sut_list_pop_front(&pg->leases)) != NULL;)
+        s_destroy(SUT_CONTAINER(node, sut_pg_lease, all));
 }
 
 /* ---- leases ---- */
@@ -147,7 +149,7 @@ static sut_status s_wait_for_one(sut_pg *pg, sut_request *rq, sut_pg_lease **out
         sut_pg_lease_return(w.given);
     if (st)
         return sut_request_say_interrupted(rq, st);
-    if (w.refused)
+    if (w.refused || !w.given)
         return sut_pg_say_away(rq);
     *out = w.given;
     return 0;

@@ -120,7 +120,7 @@ static sut_status flush_sealed(sut_outbox *o, sut_outbox_send_fn send, void *arg
             f->bytes = NULL;
         o->bytes -= f->len;
         o->envelopes -= f->envelopes;
-        sut_node_unlink(&f->node);
+        (void)sut_list_pop_front(&o->sealed);
         frame_free(f);
     }
     return 0;

@@ -8,6 +8,8 @@
 #include "wire/schema.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LIST_MAX 2000
@@ -190,15 +192,14 @@ static void write_counters(page *p, const sut_core_counts *c)
 
 static uint64_t resident_bytes(void)
 {
-    unsigned long pages = 0;
+    char line[128] = "";
     FILE *f = fopen("/proc/self/statm", "re");
 
     if (!f)
         return 0;
-    if (fscanf(f, "%*u %lu", &pages) != 1)
-        pages = 0;
+    const char *second = fgets(line, sizeof line, f) ? strchr(line, ' ') : NULL;
     (void)fclose(f);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return second ? (uint64_t)strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static void write_memory(page *p, const sut_core_counts *c)

@@ -114,7 +114,7 @@ static int parse_new(int argc, char **argv, new_options *o)
 
 static int check_new(new_options *o, char scratch[256])
 {
-    if (!sut_key_name_valid(o->name))
+    if (!o->name || !sut_key_name_valid(o->name))
         return fail(SUT_EXIT_USAGE,
                     "a name is 1 to 64 letters, digits, '.', '_' and '-', and starts with none but the first "
                     "two and '_'");

@@ -98,7 +98,8 @@ static sut_token_fault choose_key(const sut_keyring *ring, sut_str header, const
                  *typ = json_object_get(json, "typ");
     if (!json_is_string(alg) || strcmp(json_string_value(alg), "HS256") != 0)
         fault = SUT_TOKEN_ALGORITHM;
-    else if (json_object_get(json, "crit") || (typ && (!json_is_string(typ) || strcmp(json_string_value(typ), "JWT"))))
+    else if (json_object_get(json, "crit") ||
+             (typ && (!json_is_string(typ) || strcmp(json_string_value(typ), "JWT") != 0)))
         fault = SUT_TOKEN_MALFORMED;
     else if (kid && !json_is_string(kid))
         fault = SUT_TOKEN_KEY;

@@ -160,8 +160,9 @@ static void drop(sut_revocations *r, entry *e)
 void sut_revocations_expire(sut_revocations *r, int64_t now_s)
 {
     (void)pthread_rwlock_wrlock(&r->lock);
-    while (!sut_list_empty(&r->entries)) {
-        entry *e = SUT_CONTAINER(r->entries.next, entry, node);
+    for (sut_node *n = r->entries.next, *next; n != &r->entries; n = next) {
+        entry *e = SUT_CONTAINER(n, entry, node);
+        next = n->next;
         if (e->until_s > now_s)
             break;
         drop(r, e);

@@ -85,7 +85,7 @@ int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict len)
     int fd = accept4(listener, address, len, 0);
     if (fd < 0 || !t_accepting)
         return fd;
-    struct sockaddr_in peer;
+    struct sockaddr_in peer = {0};
     socklen_t peer_len = sizeof(peer);
     bool known = getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 && peer.sin_family == AF_INET;
     if (known && admit(t_accepting, fd, &peer)) {

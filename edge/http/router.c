@@ -67,7 +67,7 @@ static int compare(sut_str a, const char *b)
 /* Where the literal is, or where it would have to be inserted. */
 static size_t position(const node *n, sut_str name, bool *found)
 {
-    size_t low = 0, high = n->literal_count;
+    size_t low = 0, high = n->literals ? n->literal_count : 0;
     *found = false;
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -180,7 +180,7 @@ sut_status sut_router_add(sut_router *r, const char *verb, const char *path, con
     node *n = walk(r, path, route, &st);
     if (n && n->routes[v])
         st = -EEXIST;
-    if (st) {
+    if (!n || st) {
         free(route);
         return st;
     }

@@ -21,7 +21,7 @@
 
 static bool listens_on(int fd, uint16_t port)
 {
-    struct sockaddr_in local;
+    struct sockaddr_in local = {0};
     socklen_t len = sizeof(local), size = sizeof(int);
     int listening = 0;
     return getsockname(fd, (struct sockaddr *)&local, &len) == 0 && len == sizeof(local) &&

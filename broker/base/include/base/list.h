@@ -22,6 +22,14 @@ static inline bool sut_node_linked(const sut_node *n)
 {
     return n->next != NULL;
 }
+#ifdef __clang_analyzer__
+/* The analyzer cannot follow a circle: after a node is unlinked and freed it still finds it on the list. So it is told
+ * nothing of what these do, and takes a pushed node for handed over and a popped one for any. */
+void sut_list_push_back(sut_node *head, sut_node *n);
+void sut_list_push_front(sut_node *head, sut_node *n);
+void sut_node_unlink(sut_node *n);
+sut_node *sut_list_pop_front(sut_node *head);
+#else
 static inline void sut_list_push_back(sut_node *head, sut_node *n)
 {
     n->prev = head->prev;
@@ -49,5 +57,6 @@ static inline sut_node *sut_list_pop_front(sut_node *head) /* NULL if empty */
     sut_node_unlink(n);
     return n;
 }
+#endif
 
 #endif
