@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define S_RECONNECT_MS    1000
 #define S_HEALTH          "postgres"
 #define S_TELLING_WAIT_NS (100 * SUT_NS_PER_MS) /* a deadline that left less time says nothing of the database */
 
@@ -36,6 +37,12 @@ static const char *s_option(const sut_pg *pg, const char *keyword)
         if (strcmp(o->keyword, keyword) == 0)
             return o->val;
     return NULL;
+}
+
+const char *sut_pg_name(const sut_pg *pg)
+{
+    const char *host = s_option(pg, "host");
+    return !s_option(pg, "hostaddr") && sut_pg_is_name(host) ? host : NULL;
 }
 
 static sut_status s_make_options(sut_pg *pg)
@@ -67,11 +74,15 @@ void sut_pg_conninfo(const sut_pg *pg, bool shared, const char *keywords[SUT_PG_
         {"tcp_user_timeout", s_option(pg, "tcp_user_timeout") ? s_option(pg, "tcp_user_timeout") : "5000"},
     };
     size_t n = 0;
-    for (const PQconninfoOption *o = pg->url; o->keyword && n < SUT_PG_CONNINFO_MAX - SUT_ARRAY_LEN(own) - 1; o++) {
+    for (const PQconninfoOption *o = pg->url; o->keyword && n < SUT_PG_CONNINFO_MAX - SUT_ARRAY_LEN(own) - 2; o++) {
         if (o->val) {
             keywords[n] = o->keyword;
             values[n++] = o->val;
         }
+    }
+    if (pg->address[0]) {
+        keywords[n] = "hostaddr";
+        values[n++] = pg->address;
     }
     for (size_t i = 0; i < SUT_ARRAY_LEN(own); i++) { /* a later one wins over an earlier one */
         keywords[n] = own[i][0];
@@ -90,13 +101,15 @@ void sut_pg_changed(sut_pg *pg, sut_pg_failure why, const char *detail)
             sut_health_set(S_HEALTH, true, SUT_HEALTH_UP, NULL);
             sut_log(SUT_INFO, "pg", "pg.up");
         }
-        pg->ever_up = true;
+        pg->last_detail[0] = 0;
     } else {
+        bool news = pg->last_failure != why || strcmp(pg->last_detail, detail) != 0;
         pg->last_failure = why;
         snprintf(pg->last_detail, sizeof(pg->last_detail), "%s", detail);
         if (pg->shared_ready == 0) {
             sut_health_set(S_HEALTH, true, SUT_HEALTH_DOWN, detail);
-            sut_log(SUT_WARN, "pg", "pg.down", SUT_KV("detail", detail));
+            if (news) /* not once a second while it lasts */
+                sut_log(SUT_WARN, "pg", "pg.down", SUT_KV("detail", detail));
         }
     }
     if (pg->booting)
@@ -129,6 +142,9 @@ sut_status sut_pg_admit(sut_pg *pg, sut_request *rq)
     uint32_t retry_ms = 0;
     if (sut_breaker_allow(&pg->breaker, sut_now_ns(), &retry_ms))
         return 0;
+    if (pg->shared_ready == 0 &&
+        retry_ms > S_RECONNECT_MS) /* a connection closes the breaker, and is tried all the time */
+        retry_ms = S_RECONNECT_MS;
     return sut_fail_retry(rq, SUT_ERR_UNAVAILABLE, retry_ms, "The database is not available.");
 }
 

@@ -3,6 +3,7 @@
 #define SUT_KIT_PG_PORT_H
 
 #include "pg_conn.h"
+#include "pg_lookup.h"
 #include "request.h"
 
 #include "base/breaker.h"
@@ -40,6 +41,7 @@ typedef struct sut_pg_shared {
     sut_pg *pg;
     sut_timer retry_timer;
     bool up;
+    bool looking;      /* a fiber looks the server's name up */
     uint32_t failures; /* in a row: backoff */
     sut_pg_op ping;
     uint64_t pinged_ns; /* 0: no ping is under way */
@@ -50,6 +52,7 @@ struct sut_pg {
     sut_loop *loop;
     PQconninfoOption *url; /* parsed; owns the strings */
     char *read_options, *write_options;
+    char address[SUT_PG_ADDRESS_SIZE]; /* of the host's name, looked up before each shared connection; "" so far */
     sut_breaker breaker;
     sut_hook hook; /* ends the shared pipelines' batches once a turn */
     uint32_t shared_count, shared_ready;
@@ -57,10 +60,10 @@ struct sut_pg {
     sut_timer ping_timer;
     sut_node idle, waiters, leases;
     uint32_t lease_count, waiter_count;
-    bool ever_up, closing;
+    bool closing;
     sut_pg_failure last_failure;
-    char last_detail[128];
-    sut_request *booting; /* waits for the first connection */
+    char last_detail[128]; /* "" while it is up */
+    sut_request *booting;  /* waits for the first connection */
 };
 
 /* pg.c */
@@ -71,6 +74,8 @@ sut_pg *sut_pg_free(sut_pg *pg);
 #define SUT_PG_CONNINFO_MAX 64
 void sut_pg_conninfo(const sut_pg *pg, bool shared, const char *keywords[SUT_PG_CONNINFO_MAX],
                      const char *values[SUT_PG_CONNINFO_MAX]);
+/* The server's name if it has one that must be looked up, else NULL. */
+const char *sut_pg_name(const sut_pg *pg);
 /* 0, or UNAVAILABLE with its message: the breaker is open. Each admitted operation is reported once. */
 SUT_MUST_CHECK sut_status sut_pg_admit(sut_pg *pg, sut_request *rq);
 /* `status` is what it came to; a deadline says something of the database only if it left it time to answer. `away`: the

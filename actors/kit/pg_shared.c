@@ -24,6 +24,7 @@
 #define S_ATTEMPTS_MAX   4
 #define S_BACKOFF_MIN_MS 50
 #define S_BACKOFF_MAX_MS 1000
+#define S_LOOKUP_NS      (10 * SUT_NS_PER_S)
 
 /* One read. It outlives its fiber if that leaves early. */
 typedef struct s_read {
@@ -81,12 +82,46 @@ static void s_on_down(sut_pg_conn *c, sut_pg_failure why, const char *detail, vo
     s_retry_later(s);
 }
 
-static void s_connect(sut_pg_shared *s)
+static void s_dial(sut_pg_shared *s)
 {
     const char *keywords[SUT_PG_CONNINFO_MAX], *values[SUT_PG_CONNINFO_MAX];
     sut_pg_conninfo(s->pg, true, keywords, values);
     if (sut_pg_conn_connect(&s->conn, keywords, values, SUT_PG_CONNECT_TIMEOUT_MS))
         s_retry_later(s);
+}
+
+static sut_status s_look_up(sut_request *rq, void *arg)
+{
+    sut_pg_shared *s = arg;
+    sut_status st = sut_pg_lookup(rq, sut_pg_name(s->pg), s->pg->address);
+    s->looking = false;
+    if (s->pg->runtime->draining)
+        return st;
+    if (!st) {
+        s_dial(s);
+        return 0;
+    }
+    sut_pg_changed(s->pg, SUT_PG_FAIL_NETWORK, rq->error.message.ptr ? rq->error.message.ptr : "name not found");
+    s_retry_later(s);
+    return st;
+}
+
+static void s_connect(sut_pg_shared *s)
+{
+    sut_request *rq = NULL;
+    if (!sut_pg_name(s->pg)) {
+        s_dial(s);
+        return;
+    }
+    if (s->looking)
+        return;
+    if (sut_runtime_acquire(s->pg->runtime, &rq)) {
+        s_retry_later(s);
+        return;
+    }
+    s->looking = true;
+    sut_request_begin(rq, "pg.lookup", sut_now_ns() + S_LOOKUP_NS, SUT_STR_NONE);
+    sut_runtime_launch(s->pg->runtime, rq, s_look_up, s);
 }
 
 void sut_pg_shared_start(sut_pg *pg, sut_pg_shared *s)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -161,10 +162,12 @@ static void s_init_cluster(sut_test_postgres *p, const char *log)
 
 void sut_test_postgres_again(sut_test_postgres *p)
 {
-    char postgres[128], data[128], log[128], sockets[160];
+    char postgres[128], data[128], log[128], sockets[160], listen[64], port[32];
     snprintf(data, sizeof(data), "%s/data", p->dir);
     snprintf(log, sizeof(log), "%s/log", p->dir);
     snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", p->dir);
+    snprintf(listen, sizeof(listen), "listen_addresses=%s", p->port ? "localhost" : "");
+    snprintf(port, sizeof(port), "port=%d", p->port ? p->port : 5432);
     const char *argv[S_ARGS_MAX];
     size_t n = s_as_postgres(argv);
     const char *rest[] = {s_postgres_bin("postgres", postgres, sizeof(postgres)),
@@ -173,7 +176,9 @@ void sut_test_postgres_again(sut_test_postgres *p)
                           "-c",
                           sockets,
                           "-c",
-                          "listen_addresses=",
+                          listen,
+                          "-c",
+                          port,
                           "-c",
                           "fsync=off",
                           "-c",
@@ -206,6 +211,22 @@ void sut_test_postgres_start(sut_test_postgres *p)
     sut_test_postgres_sql(p, "CREATE DATABASE sut");
     snprintf(p->url, sizeof(p->url), "postgresql://sut:secret@/sut?host=%s", p->dir);
     snprintf(p->wrong_url, sizeof(p->wrong_url), "postgresql://sut:wrong@/sut?host=%s", p->dir);
+}
+
+int sut_test_postgres_port(sut_test_postgres *p)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(any);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)(void *)&any, sizeof(any)) ||
+        getsockname(fd, (struct sockaddr *)(void *)&any, &len))
+        s_die("no free port: %s", strerror(errno));
+    close(fd);
+    sut_test_postgres_stop(p);
+    p->port = ntohs(any.sin_port);
+    snprintf(p->url, sizeof(p->url), "postgresql://sut:secret@/sut?host=%s&port=%d", p->dir, p->port);
+    sut_test_postgres_again(p);
+    return p->port;
 }
 
 void sut_test_postgres_stop(sut_test_postgres *p)

@@ -11,6 +11,7 @@ typedef struct sut_test_postgres {
     char url[160];       /* postgresql://sut:secret@/sut?host=DIR */
     char wrong_url[160]; /* the same with a wrong password */
     pid_t pid;
+    int port; /* 0: only the socket */
 } sut_test_postgres;
 
 /* A new cluster with scram passwords, user and database `sut`. As root it runs as user postgres. */
@@ -20,6 +21,8 @@ void sut_test_postgres_again(sut_test_postgres *p);
 void sut_test_postgres_stop(sut_test_postgres *p);              /* fast shutdown; keeps the data */
 void sut_test_postgres_signal(sut_test_postgres *p, int signo); /* the postmaster and all its backends */
 void sut_test_postgres_remove(sut_test_postgres *p);            /* stops it, removes the folder */
+/* Also on 127.0.0.1 and ::1, at a free port: restarts it. */
+int sut_test_postgres_port(sut_test_postgres *p);
 /* Runs SQL over a connection of its own; the first value of the result in a static buffer, "" if none. */
 const char *sut_test_postgres_sql(sut_test_postgres *p, const char *sql);
 

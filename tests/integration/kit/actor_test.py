@@ -168,6 +168,27 @@ class ActorTest(unittest.TestCase):
             self.assert_refused("not_found", "user.profile_get", {"user_id": 1000})
             self.assertLess(time.monotonic() - start, 5, "normal within 5 s of its return")
 
+    def test_a_drain_without_a_broker(self):
+        with Broker() as broker:
+            broker.key("user", "actor")
+            with Actor(broker, self.postgres.url()) as actor:
+                wait_until(lambda: "event=session.up" in actor.log(), 20, "the session")
+                broker.kill()
+                wait_until(lambda: "event=session.down" in actor.log(), 20, "the actor to miss its broker")
+                actor.process.send_signal(signal.SIGTERM)
+                self.assertIn("event=drain.done", actor.ended(0, 5))
+
+    def test_it_serves_again_after_the_broker_came_back(self):
+        with Broker() as broker:
+            broker.key("user", "actor")
+            with Actor(broker, self.postgres.url()) as actor:
+                for _ in range(3):
+                    wait_until(lambda: broker.sut("call", "user.health", "{}", "--raw", check=False).returncode == 0, 20,
+                               "health over the bus")
+                    broker.kill()
+                    broker.start()
+                self.assertIsNone(actor.process.poll())
+
     def test_a_drain_while_waiting_for_the_database(self):
         self.postgres.stop()
         try:
