@@ -64,32 +64,30 @@ static int compare(sut_str a, const char *b)
     return order ? order : (a.len > len) - (a.len < len);
 }
 
-/* Where the literal is, or where it would have to be inserted. */
-static size_t position(const node *n, sut_str name, bool *found)
+/* The literal child of that name; NULL, and in *at where it would have to be inserted, if there is none. */
+static node *literal_child(const node *n, sut_str name, size_t *at)
 {
     size_t low = 0, high = n->literals ? n->literal_count : 0;
-    *found = false;
     while (low < high) {
         size_t mid = (low + high) / 2;
         int order = compare(name, n->literals[mid]->name);
-        if (order == 0) {
-            *found = true;
-            return mid;
-        }
+        if (order == 0)
+            return n->literals[mid];
         if (order < 0)
             high = mid;
         else
             low = mid + 1;
     }
-    return low;
+    *at = low;
+    return NULL;
 }
 
 static node *child_literal(node *n, sut_str name)
 {
-    bool found;
-    size_t at = position(n, name, &found);
-    if (found)
-        return n->literals[at];
+    size_t at = 0;
+    node *known = literal_child(n, name, &at);
+    if (known)
+        return known;
     node **grown = realloc(n->literals, (n->literal_count + 1) * sizeof(node *));
     if (!grown)
         return NULL;
@@ -213,17 +211,15 @@ static const node *find(const node *n, const sut_str *segments, size_t count, su
             out->verbs |= n->routes[v] ? 1u << v : 0;
         return out->verbs ? n : NULL;
     }
-    bool found;
-    size_t at = position(n, segments[0], &found);
-    if (found) {
-        const node *end = find(n->literals[at], segments + 1, count - 1, out);
-        if (end)
-            return end;
-    }
+    size_t at;
+    const node *literal = literal_child(n, segments[0], &at);
+    const node *end = literal ? find(literal, segments + 1, count - 1, out) : NULL;
+    if (end)
+        return end;
     if (!n->parameter || segments[0].len == 0 || out->param_count == SUT_ROUTE_PARAMS_MAX)
         return NULL;
     out->params[out->param_count++] = segments[0];
-    const node *end = find(n->parameter, segments + 1, count - 1, out);
+    end = find(n->parameter, segments + 1, count - 1, out);
     if (!end)
         out->param_count--;
     return end;
