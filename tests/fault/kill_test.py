@@ -60,8 +60,10 @@ class Kill(stack.StackTest):
                 os.kill(pid, signal.SIGCONT)
             clients.wait_success_after(time.monotonic(), 8)
         clients.assert_honest(self)
-        stuck = [e for e in clients.log if e[0] > stopped - 3 and e[1] > 2.6]
-        self.assertEqual(stuck, [], "calls in flight at the stopped instance hung")
+        # Later ones wait for the instance to come back, up to their deadline: assert_honest has looked at those.
+        in_flight = [e for e in clients.log if stopped - 0.5 < e[0] < stopped + 1 and e[1] > 0.5]
+        self.assertGreater(len(in_flight), 0)
+        self.assertEqual([e[:4] for e in in_flight if e[1] > 2.6], [], "calls in flight at the stopped instance hung")
 
     def test_a_stopped_broker_does_not_hang_clients(self):
         with self.reads() as clients:
