@@ -5,6 +5,7 @@ import signal
 import time
 import unittest
 
+import stack
 from edge import KEY, KID, Edge, b64, token
 from stack import wait_until
 
@@ -235,4 +236,4 @@ class Limits(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    stack.main()

@@ -5,6 +5,7 @@ import threading
 import time
 import unittest
 
+import stack
 from edge import Edge, Reader, token
 from stack import wait_until
 
@@ -295,4 +296,4 @@ class Numbers(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    stack.main()

@@ -5,6 +5,7 @@ import re
 import time
 import unittest
 
+import stack
 from edge import PROFILE, Edge, Refusal, token
 
 HEX32 = re.compile("^[0-9a-f]{32}$")
@@ -285,4 +286,4 @@ class Rest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    stack.main()

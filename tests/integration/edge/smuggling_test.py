@@ -3,6 +3,7 @@ smuggled behind it is never executed. One case each for what PITFALLS lists of c
 
 import unittest
 
+import stack
 from edge import Edge, Reader
 
 OK = b"GET /api/users/profile/7 HTTP/1.1\r\nHost: edge\r\n\r\n"
@@ -171,4 +172,4 @@ class Smuggling(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    stack.main()

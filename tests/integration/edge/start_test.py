@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 
+import stack
 from edge import Edge, Reader, token
 from stack import wait_until
 
@@ -189,4 +190,4 @@ class Faults(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    stack.main()

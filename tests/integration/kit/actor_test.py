@@ -11,6 +11,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "interop"), os.path.join(ROOT, "tests", "support")]
+import stack
 from broker import Broker
 from postgres import Postgres
 from stack import wait_until
@@ -201,4 +202,4 @@ class ActorTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    stack.main()
