@@ -558,6 +558,15 @@ Test(json, a_field_given_twice_is_an_error)
     cr_assert_eq(s_buf.len, 0);
 }
 
+Test(json, a_parameter_that_is_not_given_may_not_come_in_the_body_instead)
+{
+    const sut_text_value absent = {field("flag"), SUT_STR_NONE};
+    cr_assert_eq(request("{\"id\":1,\"must\":\"m\"}", &absent, 1), 0);
+    cr_assert_eq(request("{\"id\":1,\"must\":\"m\",\"flag\":true}", &absent, 1), SUT_RECORD_INVALID);
+    cr_assert(s_errs.count == 1 && sut_str_is(s_errs.items[0].pointer, "/flag"));
+    cr_assert(sut_str_is(s_errs.items[0].code, "unknown_field"));
+}
+
 Test(json, one_wrong_parameter_is_one_error)
 {
     const sut_text_value bad = {field("id"), SUT_STR("me")};

@@ -9,14 +9,17 @@ static void json_free(json_t **p)
     json_decref(*p);
 }
 
-/* No field may be said twice: by the body and a parameter, or by two parameters. */
+/* No field may be said twice: by the body and a parameter, or by two parameters. One that belongs to a parameter which
+ * is not given (text.ptr NULL) may not come in the body instead. */
 static void find_doubles(json_t *object, const sut_text_value *overrides, size_t count, sut_field_errors *errs)
 {
     for (size_t i = 0; i < count; i++) {
         const sut_field *f = overrides[i].field;
         sut_path step = {.name = {f->name, f->name_len}};
+        bool given = overrides[i].text.ptr != NULL;
         if (object && json_object_get(object, f->name))
-            sut_path_error(errs, &step, "duplicate", "must not be in the body: the path, query or header has it");
+            sut_path_error(errs, &step, given ? "duplicate" : "unknown_field",
+                           "must not be in the body: it comes from the path, query or a header");
         for (size_t j = 0; j < i; j++)
             if (overrides[j].field == f)
                 sut_path_error(errs, &step, "duplicate", "must be given only once");
@@ -29,6 +32,8 @@ static sut_status add_overrides(const sut_text_value *overrides, size_t count, s
     sut_status status = 0;
     for (size_t i = 0; i < count && !status; i++) {
         const sut_field *f = overrides[i].field;
+        if (!overrides[i].text.ptr)
+            continue;
         status = sut_mp_add_str(out, (sut_str){f->name, f->name_len});
         if (!status)
             status = sut_text_add_value(f, overrides[i].text, a, out, errs);
@@ -43,7 +48,10 @@ static sut_status build_body(const sut_record *desc, json_t *object, const sut_t
     find_doubles(object, overrides, count, errs);
     if (sut_field_errors_total(errs) > before)
         return SUT_RECORD_INVALID;
-    sut_status status = sut_mp_add_map(out, (object ? json_object_size(object) : 0) + count);
+    size_t given = 0;
+    for (size_t i = 0; i < count; i++)
+        given += overrides[i].text.ptr != NULL;
+    sut_status status = sut_mp_add_map(out, (object ? json_object_size(object) : 0) + given);
     if (!status && object)
         status = sut_json_add_members(desc, object, a, out);
     return status ? status : add_overrides(overrides, count, a, out, errs);

@@ -158,8 +158,9 @@ SUT_MUST_CHECK sut_status sut_msgpack_to_json(sut_str body, sut_buf *out);
 SUT_MUST_CHECK sut_status sut_field_from_text(const sut_field *f, sut_str text, sut_arena *a, sut_buf *out,
                                               sut_field_errors *errs);
 /* JSON object merged with text parameters → one msgpack body, validated once as a whole. `json` may be absent (no
- * body). `overrides` are (field, text) pairs from path, query and header; a field given both ways is an error. This is
- * what the edge calls. */
+ * body). `overrides` are (field, text) pairs from path, query and header; a field given both ways is an error, and so
+ * is one in the body whose pair has no text (ptr NULL: it belongs to a parameter that was not given). This is what the
+ * edge calls. */
 typedef struct sut_text_value {
     const sut_field *field;
     sut_str text;
