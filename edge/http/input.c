@@ -88,6 +88,24 @@ static void gather_rest(sut_exchange *x, const sut_route_match *match, parameter
     }
 }
 
+static bool has(const parameters *p, const sut_field *field)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->values[i].field == field)
+            return true;
+    }
+    return false;
+}
+
+/* A field that does not come from the body may not come in it: a pair without text says so. */
+static void forbid_in_body(const sut_http_route *http, parameters *p)
+{
+    for (size_t i = 0; i < http->source_count; i++) {
+        if (http->sources[i].source != SUT_FROM_BODY && !has(p, http->sources[i].field))
+            add(p, http->sources[i].field, SUT_STR_NONE);
+    }
+}
+
 /* The body's JSON; absent if there is none. False: it was answered. */
 static bool read_json(sut_exchange *x, sut_str *json)
 {
@@ -118,6 +136,7 @@ bool sut_api_input(sut_api *api, sut_exchange *x, const sut_route_match *match, 
     if (!read_json(x, &json) || !gather_query(x, m->http, &p, &errs))
         return false;
     gather_rest(x, match, &p, &errs);
+    forbid_in_body(m->http, &p);
     sut_status st = errs.count > 0
                         ? SUT_RECORD_INVALID
                         : sut_request_to_body(m->in, json, p.values, p.count, api->body_bytes, x->arena, out, &errs);
