@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "socket.h"
 
 #include <errno.h>
@@ -208,6 +209,7 @@ void sut_exchange_send_rendered(sut_exchange *x, sut_str head, sut_str body)
 void sut_exchange_send(sut_exchange *x, const sut_response *r)
 {
     sut_worker *w = worker_of(x);
+    x->status = r->status;
     sut_buf_reset(&w->out);
     sut_status st = sut_buf_printf(&w->out, "HTTP/1.1 %d %s\r\n" SECURITY_HEADERS, r->status, reason(r->status));
     if (st == 0 && r->content_type)
@@ -235,13 +237,17 @@ sut_str sut_exchange_traceparent(sut_exchange *x)
         size_t count;
         sut_str parent = sut_http_header_of(&x->rq, "traceparent", &count);
         sut_traceparent_make(count == 1 ? parent : SUT_STR_NONE, x->trace);
+        memcpy(x->trace_id, x->trace + sizeof("00-") - 1, sizeof(x->trace_id) - 1);
+        x->trace_id[sizeof(x->trace_id) - 1] = '\0';
+        sut_log_set_trace(x->trace_id);
     }
     return (sut_str){x->trace, SUT_TRACEPARENT_LEN};
 }
 
 sut_str sut_exchange_trace_id(sut_exchange *x)
 {
-    return (sut_str){sut_exchange_traceparent(x).ptr + 3, 32}; /* behind "00-" */
+    (void)sut_exchange_traceparent(x);
+    return sut_str_from(x->trace_id);
 }
 
 int sut_worker_fd(const sut_worker *w)
@@ -261,6 +267,11 @@ bool sut_exchange_gone(sut_exchange *x)
 
 void sut_exchange_end(sut_worker *w)
 {
+    if (w->x.trace[0]) { /* not for /health, which is asked for all day */
+        sut_log(SUT_DEBUG, "http", "answered", SUT_KV_S("verb", w->x.rq.method), SUT_KV_I("status", w->x.status),
+                SUT_KV_U("us", (sut_now_ns() - w->x.begun_ns) / SUT_NS_PER_US));
+        sut_log_set_trace(NULL);
+    }
     if (w->body.cap > BODY_KEEP_BYTES)
         sut_buf_deinit(&w->body);
     if (w->out.cap > BODY_KEEP_BYTES)

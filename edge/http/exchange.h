@@ -16,7 +16,9 @@ struct sut_exchange {
     uint64_t begun_ns;
     sut_str common_headers; /* header lines for every answer to this request (CORS, limits); may be absent */
     bool answered, body_read;
+    int status;                          /* of the answer */
     char trace[SUT_TRACEPARENT_LEN + 1]; /* traceparent of this request, made when first asked for */
+    char trace_id[33];                   /* its trace id, which log lines of this thread carry from then on */
 };
 
 typedef struct sut_response {

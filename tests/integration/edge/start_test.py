@@ -89,6 +89,26 @@ class Start(unittest.TestCase):
             self.assertEqual(edge.stop(), 0)
 
 
+class Logs(unittest.TestCase):
+    def test_debug_lines_carry_the_trace_and_no_secret(self):
+        with Edge(DEBUG="shareuptime:*", LOG_LEVEL="debug") as edge:
+            answer = edge.request("POST", "/api/auth/login",
+                                  body={"email": "canary@example.org", "password": "canary-password-1"})
+            self.assertEqual(answer.status, 200)
+            bearer = token(sid="canary-session")
+            edge.profile(bearer, headers={"Idempotency-Key": "canary-key"})
+            edge.request("POST", "/api/auth/refresh", body={"refresh_token": "canary-refresh-token"})
+            edge.get("/api/users/profile/7?q=canary-query")
+            edge.profile("canary.token.x")
+            trace = answer.headers["x-request-id"]
+            wait_until(lambda: f"trace={trace}" in edge.log(), 5, "the request's line")
+            edge.stop()
+            log = edge.log()
+            self.assertIn("event=answered", log)
+            for secret in ("canary", bearer, bearer.split(".")[2], "r" * 20, "a" * 20):
+                self.assertNotIn(secret, log)
+
+
 class Stop(unittest.TestCase):
     def test_sigterm_finishes_what_is_in_hand(self):
         with Edge() as edge:
