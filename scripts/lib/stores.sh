@@ -65,6 +65,7 @@ make_redis() {
     local password
     password=$(secret redis)
     mkdir -p "$SUT_RUN_DIR/redis"
+    chmod 700 "$SUT_RUN_DIR/redis"
     write_file 600 "$SUT_RUN_DIR/redis.conf" <<CONF
 port 0
 unixsocket $REDIS_SOCKET
