@@ -1,6 +1,7 @@
 # Shared by all scripts: where things are, how progress and errors are shown. Sourced, never run.
 # shellcheck shell=bash
 set -euo pipefail
+umask 022 # whatever the caller's is: what root runs and supervises must not be writable by others
 
 SUT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 SUT_RUN_DIR=${SUT_RUN_DIR:-$SUT_ROOT/run}
@@ -25,6 +26,16 @@ fi
 die() {
     printf '%s: error: %s\n' "${0##*/}" "$*" >&2
     exit 1
+}
+
+# own_dir PATH: made if missing; refused if somebody else's, since its owner could put sockets and run scripts of theirs there
+# (a name under /tmp can be taken before we come).
+own_dir() {
+    mkdir -p "$1" || die "cannot make $1"
+    if [ ! -O "$1" ] || [ -L "$1" ]; then
+        die "$1 belongs to somebody else, or is a link: take another SUT_RUN_DIR or TMPDIR, or remove it"
+    fi
+    chmod go-w "$1"
 }
 
 as_root() {
@@ -58,7 +69,7 @@ step() {
     fi
 }
 
-# write_file MODE PATH: standard input into PATH, aside and renamed, only if it differs. Status 0 either way.
+# write_file MODE PATH: standard input into PATH, aside and renamed, only if it differs; the mode holds in any case. Status 0.
 write_file() {
     local mode=$1 path=$2 new
     new=$(mktemp "$path.XXXXXX")
@@ -66,6 +77,7 @@ write_file() {
     chmod "$mode" "$new"
     if [ -e "$path" ] && cmp -s "$new" "$path"; then
         rm -f "$new"
+        chmod "$mode" "$path"
     else
         mv -f "$new" "$path"
     fi

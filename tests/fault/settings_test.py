@@ -64,6 +64,21 @@ class Settings(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("SUT_PORT_BASE", done.stderr)
 
+    @unittest.skipUnless(os.getuid() == 0, "only root can give a directory away")
+    def test_up_refuses_somebody_elses_directory(self):
+        with tempfile.TemporaryDirectory() as place:
+            theirs, link = os.path.join(place, "theirs"), os.path.join(place, "link")
+            os.mkdir(theirs)
+            os.symlink(place, link)
+            os.chown(theirs, 65534, 65534)
+            for run in (theirs, link):
+                done = subprocess.run([os.path.join(stack.ROOT, "scripts", "up"), "--no-install", "--no-build"],
+                                      env=dict(os.environ, SUT_RUN_DIR=run, SUT_PORT_BASE="1"),
+                                      capture_output=True, text=True, timeout=30)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(run, done.stderr)
+                self.assertEqual(os.listdir(theirs), [], "nothing is written there")
+
 
 class WrongDatabasePassword(unittest.TestCase):
     def test_named_and_stopped(self):
