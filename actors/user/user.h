@@ -6,6 +6,9 @@
 #include "kit/pg.h"
 #include "user_schema.h"
 
+/* actor.c: all but the entries, which are linked into the program. */
+extern const sut_actor_options user_actor;
+
 /* ---- view.c: a profile as its viewer may see it ---- */
 
 /* The columns that user_view_fill reads, in its order; a query that makes profiles selects these first. `p` is

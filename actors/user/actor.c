@@ -1,0 +1,12 @@
+/* What the actor is. */
+#include "user.h"
+
+#include "user_migrations.h"
+
+const sut_actor_options user_actor = {
+    .name = "user",
+    .summary = "profiles, settings and connections",
+    .database_setting = "USER_DATABASE_URL",
+    .migrations = &user_migrations,
+    .friend_check = user_is_friend,
+};
