@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #define TICK_MS  100
 #define DRAIN_MS 20
+
+#define DESCRIPTORS_SPARE 64
 
 /* What fails here is a setting or the file that it names, unless it is the port or the machine. */
 static int exit_code(sut_status st)
@@ -64,6 +67,24 @@ static void on_terminate(int signo, void *arg)
     sut_api_drain(e->api);
     sut_server_drain(e->server);
     on_drained(&e->drain, e);
+}
+
+/* A descriptor a connection and some to spare: without one accept(2) fails at once, and civetweb would try again for
+ * ever. */
+static sut_status raise_descriptors(const edge_settings *s, char *error, size_t error_size)
+{
+    const rlim_t wanted = (rlim_t)s->threads + DESCRIPTORS_SPARE;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return -errno;
+    if (limit.rlim_cur >= wanted)
+        return 0;
+    limit.rlim_cur = wanted;
+    if (wanted <= limit.rlim_max && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return 0;
+    (void)snprintf(error, error_size, "EDGE_THREADS: needs %llu file descriptors, the limit is %llu (ulimit -n)",
+                   (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+    return -EINVAL;
 }
 
 static sut_status start_gate(edge *e, char *error, size_t error_size)
@@ -142,6 +163,8 @@ int edge_start(edge *e, const edge_settings *settings, char *error, size_t error
     (void)snprintf(error, error_size, "out of memory");
     const sut_server_options server = server_options(e);
     sut_status st = sut_server_check(&server, error, error_size); /* before anything is connected */
+    if (st == 0)
+        st = raise_descriptors(settings, error, error_size);
     if (st == 0)
         st = sut_loop_new(&e->loop);
     if (st == 0)

@@ -53,6 +53,13 @@ class Start(unittest.TestCase):
             self.ends(78, "SUT_RATE_LIMITS", SUT_RATE_LIMITS=limits)
         self.ends(78, "TRUSTED_PROXIES", TRUSTED_PROXIES="proxy.example")
 
+    def test_too_few_descriptors(self):
+        env = dict(self.edge.environment(), PORT="0", EDGE_THREADS="512")
+        done = subprocess.run(["bash", "-c", f"ulimit -n 200; exec {self.edge.broker.bin}/sut-edge"], env=env,
+                              capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 78, done)
+        self.assertIn("EDGE_THREADS", done.stderr)
+
     def test_keys(self):
         self.ends(78, "SUT_JWT_KEYS", SUT_JWT_KEYS="")
         self.ends(78, "JWT_SECRET", SUT_JWT_KEYS="", JWT_SECRET="short")
