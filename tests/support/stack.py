@@ -6,6 +6,7 @@ for a fixed time and hopes."""
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -61,7 +62,6 @@ class Stack:
         self.env = dict(os.environ, SUT_RUN_DIR=self.run, SUT_PORT_BASE=str(self.port), SUT_PRESET=self.preset)
         self.env.setdefault("BCRYPT_COST", "4")
         self.env.setdefault("SUT_RATE_LIMITS", "off")
-        self.env.setdefault("SUT_RATE_LIMITS", "off")
         self.env.update(settings)
         self.bin = os.path.join(ROOT, "build", self.preset, "bin")
 
@@ -91,10 +91,25 @@ class Stack:
 
     def close(self):
         self.script("down", check=False)
+        reports = self.sanitizer_reports()
         if os.environ.get("SUT_KEEP"):
             print(f"kept {self.run}", file=sys.stderr)
         else:
             shutil.rmtree(self.run, ignore_errors=True)
+        if reports:
+            raise AssertionError("\n".join(reports))
+
+    def sanitizer_reports(self):
+        """What ASan, UBSan and TSan have said of any process, leaks at its end included."""
+        reports = []
+        for folder, _, names in os.walk(f"{self.run}/log"):
+            for name in names:
+                with open(os.path.join(folder, name), errors="replace") as f:
+                    text = f.read()
+                found = re.search("Sanitizer|: runtime error: ", text)
+                if found:
+                    reports.append(f"{os.path.basename(folder)}: {text[max(0, found.start() - 200):][:4000]}")
+        return reports
 
     # ---- processes ----
 
