@@ -22,12 +22,12 @@ static bool socket_inode(int fd, ino_t *inode)
     return true;
 }
 
-static void cut(const sut_connection *c)
+/* False if it has ended already. */
+static bool cut(const sut_connection *c)
 {
     ino_t inode;
 
-    if (socket_inode(c->fd, &inode) && inode == c->inode)
-        shutdown(c->fd, SHUT_RDWR);
+    return socket_inode(c->fd, &inode) && inode == c->inode && shutdown(c->fd, SHUT_RDWR) == 0;
 }
 
 static void forget(sut_listener *l, int fd)
@@ -37,7 +37,9 @@ static void forget(sut_listener *l, int fd)
     if (!c)
         return;
     sut_node_unlink(&c->silent);
-    if (c->peer && l->on_gone)
+    if (!c->peer)
+        l->unspoken_total++;
+    else if (l->on_gone)
         l->on_gone(l->arg, c->peer);
     free(c);
 }
@@ -58,8 +60,10 @@ static void reap(sut_timer *t, void *arg)
         if (c->since_ns + l->opt.silent_ns > now)
             break;
         sut_node_unlink(&c->silent);
-        l->reaped_total++;
-        cut(c);
+        if (cut(c))
+            l->reaped_total++;
+        else
+            forget(l, c->fd); /* libzmq does not tell of every end before the handshake's */
     }
     arm_reaper(l);
 }
@@ -85,7 +89,7 @@ static void accepted(sut_listener *l, int fd)
     c = calloc(1, sizeof *c);
     if (!c || !socket_inode(fd, &c->inode) || sut_u64map_put(l->connections, (uint64_t)fd, c) < 0) {
         if (c)
-            cut(c);
+            (void)cut(c);
         free(c);
         return;
     }
@@ -95,7 +99,7 @@ static void accepted(sut_listener *l, int fd)
     sut_list_push_back(&l->silent, &c->silent);
     if (sut_u64map_count(l->connections) > l->opt.max_connections) {
         l->reaped_total++;
-        cut(c);
+        (void)cut(c);
     }
     arm_reaper(l);
 }
@@ -139,7 +143,10 @@ void sut_connections_read_monitor(sut_listener *l)
         case ZMQ_EVENT_ACCEPT_FAILED:
             sut_log(SUT_ERROR, "broker", "accept.failed", SUT_KV("error", zmq_strerror(value)));
             break;
-        default: l->handshake_failed_total++; break;
+        default:
+            l->handshake_failed_total++;
+            sut_log(SUT_DEBUG, "broker", "handshake.failed", SUT_KV_I("event", event), SUT_KV_I("value", value));
+            break;
         }
     }
 }
@@ -183,5 +190,5 @@ void sut_listener_cut(sut_listener *l, int fd, const void *peer)
     sut_connections_read_monitor(l);
     c = sut_u64map_get(l->connections, (uint64_t)fd);
     if (c && c->peer == peer)
-        cut(c);
+        (void)cut(c);
 }

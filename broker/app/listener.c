@@ -148,6 +148,9 @@ sut_status sut_listener_start(sut_listener *l, sut_loop *loop)
         r = watch(loop, &l->monitor_watch, l->monitor, on_monitor, l);
     if (r == 0 && zmq_bind(l->router, l->opt.endpoint) != 0)
         r = -errno;
+    /* ZMQ_FD speaks up only after the socket was once found empty; before that it may stay quiet for ever. */
+    if (r == 0)
+        sut_connections_read_monitor(l);
     return r;
 }
 

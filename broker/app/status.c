@@ -155,15 +155,16 @@ static void write_counters(page *p, const sut_core_counts *c)
 {
     const sut_broker *b = p->b;
     const sut_stats *s = &b->stats;
-    uint64_t accepted = 0, failed = 0, reaped = 0;
+    uint64_t accepted = 0, failed = 0, reaped = 0, unspoken = 0;
 
     for (size_t i = 0; i < SUT_LISTENER_KINDS; i++) {
         accepted += b->ports[i].listener.accepted_total;
         failed += b->ports[i].listener.handshake_failed_total;
         reaped += b->ports[i].listener.reaped_total;
+        unspoken += b->ports[i].listener.unspoken_total;
     }
     key(p, "counters");
-    map(p, 24);
+    map(p, 25);
     put_uint(p, "messages_in", s->messages_in);
     put_uint(p, "messages_out", s->messages_out);
     put_uint(p, "envelopes_in", s->envelopes_in);
@@ -180,6 +181,7 @@ static void write_counters(page *p, const sut_core_counts *c)
     put_uint(p, "connections_accepted", accepted);
     put_uint(p, "handshakes_failed", failed);
     put_uint(p, "connections_reaped", reaped);
+    put_uint(p, "connections_unspoken", unspoken);
     put_uint(p, "connections_granted", b->zap.granted_total);
     put_uint(p, "connections_refused", b->zap.refused_total);
     put_uint(p, "peers_lost", s->lost);

@@ -175,6 +175,7 @@ sut_status sut_zap_init(sut_zap *z, void *zmq, sut_loop *loop, sut_access *acces
     const int linger = 0;
     int fd;
     size_t size = sizeof fd;
+    sut_status r;
 
     *z = (sut_zap){.access = access};
     z->socket = zmq_socket(zmq, ZMQ_REP);
@@ -183,7 +184,10 @@ sut_status sut_zap_init(sut_zap *z, void *zmq, sut_loop *loop, sut_access *acces
     if (zmq_setsockopt(z->socket, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
         zmq_bind(z->socket, "inproc://zeromq.zap.01") != 0 || zmq_getsockopt(z->socket, ZMQ_FD, &fd, &size) != 0)
         return SUT_TRACE(-errno, "zap socket");
-    return sut_watch_start(loop, &z->watch, fd, EPOLLIN, on_request, z);
+    r = sut_watch_start(loop, &z->watch, fd, EPOLLIN, on_request, z);
+    if (r == 0)
+        read_requests(z); /* ZMQ_FD speaks up only after the socket was once found empty */
+    return r;
 }
 
 void sut_zap_deinit(sut_zap *z)

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,7 +82,8 @@ static void env_of(bus *b, bus_env *e)
     env_setf(e, "SUT_ACL_FILE=%s/acl", b->dir);
     env_setf(e, "SUT_KEYS_DIR=%s/keys", b->dir);
     env_setf(e, "SUT_LIMITS_FILE=%s", b->limits);
-    env_setf(e, "SUT_BROKER_SILENT_MS=400");
+    if (b->silent_ms)
+        env_setf(e, "SUT_BROKER_SILENT_MS=%d", b->silent_ms);
 }
 
 static pid_t spawn(bus *b, const char *program, char *const *argv, bus_env *env, const char *output)
@@ -148,28 +148,18 @@ void bus_make(bus *b)
     cr_assert_eq(bus_key(b, "new", "echo", "--role", "actor", NULL), 0);
 }
 
-/* Is somebody listening at the unix path? */
-static bool listening(const bus *b)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool yes;
-
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", b->ipc + strlen("ipc://"));
-    yes = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return yes;
-}
-
 void bus_start(bus *b)
 {
     static char program[] = "sut-broker";
     char *argv[] = {program, NULL};
+    char log[96];
     bus_env env;
 
     env_of(b, &env);
+    snprintf(log, sizeof log, "%s/log", b->dir);
+    (void)unlink(log); /* of an earlier start */
     b->pid = spawn(b, "sut-broker", argv, &env, "log");
-    WAIT_UNTIL(waitpid(b->pid, NULL, WNOHANG) == 0 && listening(b));
+    WAIT_UNTIL(waitpid(b->pid, NULL, WNOHANG) == 0 && bus_logged(b, "event=ready"));
 }
 
 int bus_try(bus *b, const char *const *env_pairs, char *said, size_t said_size)
@@ -216,8 +206,7 @@ void bus_free(bus *b)
     if (b->pid)
         bus_stop(b, SIGKILL);
     zmq_ctx_term(b->zmq);
-    if (!getenv("KEEP"))
-        nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 char *bus_read(bus *b, const char *name)

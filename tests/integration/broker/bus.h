@@ -12,6 +12,7 @@ typedef struct bus {
     char dir[64];
     char ipc[96], tcp[64]; /* endpoints; tcp "" until bus_use_tcp */
     char limits[96];       /* "" or the path of the limits file */
+    int silent_ms;         /* 0: the broker's default */
     pid_t pid;             /* 0: not running */
     void *zmq;
 } bus;

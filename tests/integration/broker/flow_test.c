@@ -283,7 +283,7 @@ Test(flow, a_thousand_connections_come_and_go)
 {
     bus b;
     peer p;
-    long before, files;
+    long before;
 
     bus_make(&b);
     bus_start(&b);
@@ -293,13 +293,15 @@ Test(flow, a_thousand_connections_come_and_go)
     }
     bus_wait_number(&b, "counters.peers_lost", 50);
     before = bus_resident_kib(&b);
+    cr_assert_gt(before, 0);
     for (int i = 0; i < 1000; i++) {
         peer_join(&p, &b, "tool", NULL, 0);
         peer_close(&p);
     }
     bus_wait_number(&b, "counters.peers_lost", 1050);
     WAIT_UNTIL(bus_number(&b, "sessions_total") == 1);
-    files = bus_resident_kib(&b) - before;
-    cr_assert_lt(files, 4096, "%ld KiB more after 1000 connections", files);
+#ifndef SUT_ASAN /* which keeps what was freed */
+    cr_assert_lt(bus_resident_kib(&b) - before, 4096);
+#endif
     bus_free(&b);
 }

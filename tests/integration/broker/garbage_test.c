@@ -64,13 +64,19 @@ typedef struct scene {
     peer caller, actor;
 } scene;
 
-static void open_scene(scene *s)
+static void open_scene_with(scene *s, int silent_ms)
 {
     bus_make(&s->b);
+    s->b.silent_ms = silent_ms;
     bus_start(&s->b);
     peer_join(&s->actor, &s->b, "echo", "echo", 100);
     peer_join(&s->caller, &s->b, "edge", NULL, 0);
     peer_round_trip(&s->caller, &s->actor, "echo.say");
+}
+
+static void open_scene(scene *s)
+{
+    open_scene_with(s, 0);
 }
 
 /* The sessions that were there before are there still. */
@@ -233,7 +239,7 @@ Test(garbage, a_connection_that_says_nothing_is_closed)
     int greeted, silent;
     peer p;
 
-    open_scene(&s);
+    open_scene_with(&s, 700);
     silent = raw_connect(&s.b); /* not even a greeting */
     greeted = raw_connect(&s.b);
     raw_handshake(greeted, &s.b, "tool");
@@ -257,7 +263,7 @@ Test(garbage, a_message_without_end)
     long before;
     int fd;
 
-    open_scene(&s);
+    open_scene_with(&s, 700);
     before = bus_resident_kib(&s.b);
     fd = raw_connect(&s.b);
     raw_handshake(fd, &s.b, "tool");

@@ -282,6 +282,24 @@ class Numbers(unittest.TestCase):
             self.assertEqual(set(statuses), {(200, True)})
             self.assertEqual(len(statuses), 1200)
 
+    def test_slow_connections_make_room_for_others(self):
+        with Edge(EDGE_THREADS="40", EDGE_HEADER_MS="60000", EDGE_KEEP_ALIVE_MS="60000") as edge:
+            slow = [edge.connect() for _ in range(31)]
+            try:
+                for i, s in enumerate(slow): # some have sent nothing, some a part of a head, some a whole request
+                    if i % 3 == 0:
+                        s.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+                    elif i % 3 == 1:
+                        self.assertEqual(edge.request("GET", "/health", connection=s).status, 200)
+                ended = [Reader(s) for s in slow]
+                for i, reader in enumerate(ended): # all are idle or slow for more than a second, and it is crowded
+                    answer = reader.answer()
+                    self.assertTrue(answer is None or answer.status in (400, 408), answer)
+                self.assertEqual(edge.profile(token()).status, 200)
+            finally:
+                for s in slow:
+                    s.close()
+
     def test_trickling_connections_do_not_hurt_others(self):
         with Edge(EDGE_HEADER_MS="60000") as edge:
             held = [edge.connect() for _ in range(100)]
