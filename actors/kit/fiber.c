@@ -1,9 +1,9 @@
 /* Switching between a thread's own stack and fibers, with all that the sanitizers must be told.
  *
  * A switch is __builtin_setjmp here and __builtin_longjmp there: 25 ns a round trip and no system call. swapcontext
- * makes two system calls, so it serves the first entry only. libc's longjmp is no choice: it aborts under
- * _FORTIFY_SOURCE when it jumps to another stack, and it makes AddressSanitizer blind to overflows of locals that were
- * alive across a park.
+ * makes two system calls, so it serves the first entry only: a fiber whose function has returned rests, and
+ * takes its next one there. libc's longjmp is no choice: it aborts under _FORTIFY_SOURCE when it jumps to another
+ * stack, and it makes AddressSanitizer blind to overflows of locals that were alive across a park.
  *
  * This file is built without instrumentation, link-time optimisation and _FORTIFY_SOURCE (CMakeLists.txt); SUT_ASAN and
  * SUT_TSAN come from the build, since __has_feature would say no here. The order that the sanitizers want: leaving,
@@ -40,7 +40,9 @@ struct sut_fiber {
     size_t map_bytes;
     sut_fiber_fn fn;
     void *arg;
-    bool fresh, done;
+    bool fresh; /* the next resume enters it anew */
+    bool done;
+    bool at_rest; /* parked in s_entry, where it takes its next function without being entered anew */
 };
 
 static __thread s_context s_thread;
@@ -80,15 +82,32 @@ static inline __attribute__((always_inline)) void s_arrive(s_context *self, s_co
 #endif
 }
 
+#if defined(SUT_ASAN) || defined(SUT_TSAN)
+/* Each use is a fiber of its own to a sanitizer: its fake stack and shadow end with it. */
+static void s_end_of_use(sut_fiber *f)
+{
+    s_leave(&f->context, &s_thread, true);
+    s_jump(s_thread.env);
+}
+#else
+static void s_end_of_use(sut_fiber *f)
+{
+    f->at_rest = true;
+    sut_fiber_yield();
+    f->at_rest = false;
+}
+#endif
+
 static void s_entry(unsigned high, unsigned low)
 {
     sut_fiber *f = (sut_fiber *)(((uintptr_t)high << 32) | low);
     f->context.fake_stack = NULL;
     s_arrive(&f->context, &s_thread);
-    f->fn(f->arg);
-    f->done = true;
-    s_leave(&f->context, &s_thread, true);
-    s_jump(s_thread.env);
+    for (;;) {
+        f->fn(f->arg);
+        f->done = true;
+        s_end_of_use(f);
+    }
 }
 
 /* The ucontexts are a thread's: one is needed only while a fiber is entered for the first time. */
@@ -152,7 +171,7 @@ void sut_fiber_start(sut_fiber *f, sut_fiber_fn fn, void *arg)
     f->fn = fn;
     f->arg = arg;
     f->done = false;
-    f->fresh = true;
+    f->fresh = !f->at_rest;
 #ifdef SUT_TSAN
     if (f->context.tsan)
         __tsan_destroy_fiber(f->context.tsan);
