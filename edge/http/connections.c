@@ -2,11 +2,14 @@
  * has a worker thread. Everybody else's accept goes straight to the kernel. */
 #include "connections.h"
 
+#include "base/clock.h"
 #include "base/metrics.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define CROWDED_WAIT_NS SUT_NS_PER_S
 
 #define REFUSAL_BODY                                                                                                   \
     "{\"type\":\"urn:shareuptime:problem:overloaded\",\"title\":\"Too many connections.\",\"status\":503,"             \
@@ -24,6 +27,9 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
 static sut_metric s_open = {.name = "sut_edge_connections", .help = "Open HTTP connections.", .kind = SUT_GAUGE};
 static sut_metric s_refused = {
     .name = "sut_edge_connections_refused_total", .help = "Connections refused over a cap.", .kind = SUT_COUNTER};
+static sut_metric s_ended = {.name = "sut_edge_connections_ended_total",
+                             .help = "Idle or slow connections ended to make room.",
+                             .kind = SUT_COUNTER};
 static pthread_once_t s_once = PTHREAD_ONCE_INIT;
 
 static _Thread_local sut_connections *t_accepting;
@@ -32,6 +38,7 @@ static void register_metrics(void)
 {
     sut_metric_register(&s_open);
     sut_metric_register(&s_refused);
+    sut_metric_register(&s_ended);
 }
 
 void sut_connections_accept_here(sut_connections *c)
@@ -52,9 +59,25 @@ static bool is_exempt(const sut_connections *c, in_addr_t peer)
 static size_t of_address(const sut_connections *c, in_addr_t peer)
 {
     size_t n = 0;
-    for (size_t i = 0; i < c->count; i++)
-        n += c->open[i].capped && c->open[i].peer == peer ? 1u : 0u;
+    for (size_t i = 0; i < c->top; i++)
+        n += c->slots[i].fd >= 0 && c->slots[i].capped && c->slots[i].peer == peer ? 1u : 0u;
     return n;
+}
+
+static void add(sut_connections *c, int fd, const struct sockaddr_in *peer, bool capped)
+{
+    size_t i = 0;
+    while (i < c->top && c->slots[i].fd >= 0)
+        i++;
+    sut_connection *slot = &c->slots[i];
+    slot->fd = fd;
+    slot->peer = peer->sin_addr.s_addr;
+    slot->peer_port = ntohs(peer->sin_port);
+    slot->capped = capped;
+    atomic_store_explicit(&slot->waiting_since_ns, sut_now_ns(), memory_order_relaxed);
+    c->count++;
+    if (i == c->top)
+        c->top++;
 }
 
 static bool admit(sut_connections *c, int fd, const struct sockaddr_in *peer)
@@ -64,7 +87,7 @@ static bool admit(sut_connections *c, int fd, const struct sockaddr_in *peer)
     bool room = !c->closed && c->count < c->max && c->count < SUT_CONNECTIONS_MAX &&
                 (!capped || of_address(c, peer->sin_addr.s_addr) < c->per_address);
     if (room)
-        c->open[c->count++] = (sut_connection){fd, peer->sin_addr.s_addr, ntohs(peer->sin_port), capped};
+        add(c, fd, peer, capped);
     (void)pthread_mutex_unlock(&c->lock);
     return room;
 }
@@ -99,11 +122,20 @@ int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict len)
 
 static sut_connection *find(sut_connections *c, in_addr_t peer, uint16_t peer_port)
 {
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->open[i].peer == peer && c->open[i].peer_port == peer_port)
-            return &c->open[i];
+    for (size_t i = 0; i < c->top; i++) {
+        sut_connection *slot = &c->slots[i];
+        if (slot->fd >= 0 && slot->peer == peer && slot->peer_port == peer_port)
+            return slot;
     }
     return NULL;
+}
+
+sut_connection *sut_connections_find(sut_connections *c, in_addr_t peer, uint16_t peer_port)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    sut_connection *found = find(c, peer, peer_port);
+    (void)pthread_mutex_unlock(&c->lock);
+    return found;
 }
 
 void sut_connections_remove(sut_connections *c, in_addr_t peer, uint16_t peer_port)
@@ -111,26 +143,38 @@ void sut_connections_remove(sut_connections *c, in_addr_t peer, uint16_t peer_po
     (void)pthread_mutex_lock(&c->lock);
     sut_connection *found = find(c, peer, peer_port);
     if (found) {
-        *found = c->open[--c->count];
+        found->fd = -1;
+        c->count--;
+        while (c->top > 0 && c->slots[c->top - 1].fd < 0)
+            c->top--;
         sut_metric_add(&s_open, -1);
     }
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-int sut_connections_fd(sut_connections *c, in_addr_t peer, uint16_t peer_port)
+void sut_connections_make_room(sut_connections *c, uint64_t now_ns)
 {
-    (void)pthread_mutex_lock(&c->lock);
-    const sut_connection *found = find(c, peer, peer_port);
-    int fd = found ? found->fd : -1;
+    (void)pthread_mutex_lock(&c->lock); /* a connection leaves the table before its descriptor is closed */
+    bool crowded = c->count * 4 > c->max * 3;
+    for (size_t i = 0; crowded && i < c->top; i++) {
+        sut_connection *slot = &c->slots[i];
+        uint64_t since = atomic_load_explicit(&slot->waiting_since_ns, memory_order_relaxed);
+        if (slot->fd < 0 || since == 0 || now_ns < since + CROWDED_WAIT_NS)
+            continue;
+        (void)shutdown(slot->fd, SHUT_RD);
+        atomic_store_explicit(&slot->waiting_since_ns, 0, memory_order_relaxed); /* once is enough */
+        sut_metric_add(&s_ended, 1);
+    }
     (void)pthread_mutex_unlock(&c->lock);
-    return fd;
 }
 
 void sut_connections_end_reads(sut_connections *c)
 {
-    (void)pthread_mutex_lock(&c->lock); /* a connection leaves the table before its descriptor is closed */
-    for (size_t i = 0; i < c->count; i++)
-        (void)shutdown(c->open[i].fd, SHUT_RD);
+    (void)pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < c->top; i++) {
+        if (c->slots[i].fd >= 0)
+            (void)shutdown(c->slots[i].fd, SHUT_RD);
+    }
     (void)pthread_mutex_unlock(&c->lock);
 }
 

@@ -42,6 +42,7 @@ static void fire_if_due(sut_worker *w, uint64_t now_ns)
 
 void sut_server_tick(sut_server *s, uint64_t now_ns)
 {
+    sut_connections_make_room(&s->connections, now_ns);
     (void)pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < s->worker_count; i++)
         fire_if_due(s->workers[i], now_ns);

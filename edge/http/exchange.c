@@ -252,7 +252,7 @@ sut_str sut_exchange_trace_id(sut_exchange *x)
 
 int sut_worker_fd(const sut_worker *w)
 {
-    return w->peer_port ? sut_connections_fd(&w->server->connections, w->peer, w->peer_port) : -1;
+    return w->slot ? w->slot->fd : -1;
 }
 
 bool sut_exchange_gone(sut_exchange *x)

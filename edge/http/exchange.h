@@ -15,6 +15,7 @@ struct sut_exchange {
     sut_waiter *waiter; /* of this thread, for calls through the bridge */
     uint64_t begun_ns;
     sut_str common_headers; /* header lines for every answer to this request (CORS, limits); may be absent */
+    void *health_copy;      /* of health_page.c, for this thread; NULL until it is asked for; malloc'd */
     bool answered, body_read;
     int status;                          /* of the answer */
     char trace[SUT_TRACEPARENT_LEN + 1]; /* traceparent of this request, made when first asked for */

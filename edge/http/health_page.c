@@ -32,9 +32,6 @@ struct sut_health_page {
     sut_buf packed, json;
 };
 
-static _Thread_local rendering t_copy;
-static _Thread_local const sut_health_page *t_copy_of;
-
 sut_status sut_health_page_new(sut_health_page **out)
 {
     *out = calloc(1, sizeof(**out));
@@ -173,14 +170,19 @@ static bool is_stale(const sut_health_page *p, uint64_t now_ns)
 
 void sut_health_page_answer(sut_health_page *p, sut_exchange *x)
 {
-    if (is_stale(p, x->begun_ns) || t_copy_of != p ||
-        t_copy.version != atomic_load_explicit(&p->version, memory_order_acquire)) {
+    rendering *mine = x->health_copy;
+    if (!mine)
+        mine = x->health_copy = calloc(1, sizeof(*mine));
+    if (!mine) {
+        sut_exchange_send(x, &(sut_response){.status = 503, .retry_after_ms = 1000});
+        return;
+    }
+    if (is_stale(p, x->begun_ns) || mine->version != atomic_load_explicit(&p->version, memory_order_acquire)) {
         (void)pthread_mutex_lock(&p->lock);
         if (is_stale(p, x->begun_ns))
             render(p, x->begun_ns);
-        copy(&p->shared, &t_copy);
-        t_copy_of = p;
+        copy(&p->shared, mine);
         (void)pthread_mutex_unlock(&p->lock);
     }
-    sut_exchange_send_rendered(x, (sut_str){t_copy.head, t_copy.head_len}, (sut_str){t_copy.body, t_copy.body_len});
+    sut_exchange_send_rendered(x, (sut_str){mine->head, mine->head_len}, (sut_str){mine->body, mine->body_len});
 }

@@ -63,6 +63,7 @@ static int on_connection(const struct mg_connection *conn, void **data)
     if (w) {
         w->conn = (struct mg_connection *)conn;
         w->peer_port = 0;
+        w->slot = NULL;
         w->ended = w->must_linger = false;
         w->bytes_read = 0;
         w->idle_since_ns = sut_now_ns();
@@ -88,12 +89,19 @@ static void on_close(const struct mg_connection *conn)
 /* Who the peer is, at the first request of a connection. */
 static void learn_peer(sut_worker *w, const struct mg_request_info *ri)
 {
-    const sut_server *s = w->server;
+    sut_server *s = w->server;
     w->peer = address_of(ri);
     w->peer_port = (uint16_t)ri->remote_port;
+    w->slot = sut_connections_find(&s->connections, w->peer, w->peer_port);
     w->trusted_proxy = false;
     for (size_t i = 0; i < s->proxy_count; i++)
         w->trusted_proxy = w->trusted_proxy || s->proxies[i] == w->peer;
+}
+
+static void set_waiting(sut_worker *w, uint64_t since_ns)
+{
+    if (w->slot)
+        atomic_store_explicit(&w->slot->waiting_since_ns, since_ns, memory_order_relaxed);
 }
 
 /* A new exchange on the worker's connection. */
@@ -136,6 +144,7 @@ static int on_request(struct mg_connection *conn)
     sut_server *s = w->server;
     const struct mg_request_info *ri = mg_get_request_info(conn);
     sut_exchange *x = begin(w, ri);
+    set_waiting(w, 0);
     atomic_fetch_add_explicit(&s->busy, 1, memory_order_relaxed);
     sut_http_fault fault = check(w, ri);
     if (fault.status) {
@@ -152,6 +161,7 @@ static int on_request(struct mg_connection *conn)
     w->bytes_read += x->rq.header_bytes;
     w->idle_since_ns = sut_now_ns();
     sut_exchange_end(w);
+    set_waiting(w, w->idle_since_ns);
     atomic_fetch_sub_explicit(&s->busy, 1, memory_order_relaxed);
     return 200;
 }

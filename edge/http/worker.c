@@ -33,6 +33,7 @@ sut_worker *sut_worker_free(sut_worker *w)
         return NULL;
     sut_arena_free(w->x.arena);
     sut_waiter_free(w->x.waiter);
+    free(w->x.health_copy);
     sut_buf_deinit(&w->body);
     sut_buf_deinit(&w->out);
     free(w);

@@ -26,9 +26,10 @@ typedef struct sut_worker {
     in_addr_t peer;
     uint16_t peer_port; /* 0: not known yet; civetweb tells the peer only with its first request */
     bool trusted_proxy;
-    bool ended;          /* nothing more is read from it */
-    bool must_linger;    /* input is left unread: see sut_socket_linger */
-    uint64_t bytes_read; /* by requests that are over */
+    sut_connection *slot; /* NULL: not known yet */
+    bool ended;           /* nothing more is read from it */
+    bool must_linger;     /* input is left unread: see sut_socket_linger */
+    uint64_t bytes_read;  /* by requests that are over */
     uint64_t idle_since_ns;
     /* the Date header, made once a second */
     time_t date_s;
