@@ -106,6 +106,12 @@ static int open_port(sut_broker *b, const sut_listener_options *opt, char *error
     return 0;
 }
 
+/* Room for newcomers beside a full house, whom the core then turns away with a word. */
+static uint32_t max_connections(const sut_broker_limits *l)
+{
+    return l->core.max_sessions * 2 + 64;
+}
+
 static int open_ports(sut_broker *b, char *error, size_t error_size)
 {
     const sut_broker_settings *s = b->settings;
@@ -116,7 +122,7 @@ static int open_ports(sut_broker *b, char *error, size_t error_size)
         .hwm = (int)s->hwm,
         .handshake_ms = HANDSHAKE_MS,
         .silent_ns = (uint64_t)s->silent_ms * SUT_NS_PER_MS,
-        .max_connections = b->limits.core.max_sessions * 2 + 64,
+        .max_connections = max_connections(&b->limits),
     };
     int code;
 
@@ -171,6 +177,8 @@ void sut_broker_reload(sut_broker *b)
     } else {
         b->limits = fresh;
         sut_core_set_limits(b->core, &fresh.core);
+        for (size_t i = 0; i < SUT_LISTENER_KINDS; i++)
+            b->ports[i].listener.opt.max_connections = max_connections(&fresh);
         sut_log(SUT_INFO, "broker", "limits.loaded", SUT_KV("file", b->settings->limits_file));
     }
     sut_traffic_settle(b);

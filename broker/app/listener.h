@@ -45,7 +45,7 @@ struct sut_listener {
     sut_timer reap;
     uint64_t accepted_total, reaped_total;
     uint64_t handshake_failed_total;
-    uint64_t unspoken_total;         /* ended before their first message, for whatever reason */
+    uint64_t unspoken_total; /* ended before their first message, for whatever reason */
     /* The connection is gone; its last messages may still be in the socket. May only mark the peer: it is called from
      * within most functions below. */
     void (*on_gone)(void *arg, void *peer);

@@ -1,5 +1,5 @@
 /* The ZAP handler, on the broker's own loop: PLAIN from ipc peers, CURVE from tcp peers, nothing else. Why not czmq's
- * zauth: docs/decisions/0006-own-zap-handler.md. */
+ * zauth: docs/decisions/0013-own-zap-handler.md. */
 #include "zap.h"
 
 #include "base/log.h"

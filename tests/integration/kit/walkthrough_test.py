@@ -63,7 +63,7 @@ class Walkthrough(unittest.TestCase):
             said = self.shell(run, env=env, timeout=60)
             self.assertIn("as it should be", said)
             self.assertIn("not_found", said)
-            self.assertEqual(postgres.sql("SELECT name FROM sut_migrations"), "0001_notes")
+            self.assertEqual(postgres.sql("SELECT name FROM sut_migrations WHERE service = 'note'"), "0001_notes")
 
 
 if __name__ == "__main__":
