@@ -58,6 +58,25 @@ class Settings(unittest.TestCase):
             os.chmod(f.name, 0o644)
             self.one_line(self.edge(SUT_JWT_KEYS=f.name, JWT_SECRET=""), (77, 78), f.name)
 
+    def test_a_socket_that_cannot_be_made(self):
+        with tempfile.TemporaryDirectory() as keys:
+            acl = os.path.join(keys, "acl")
+            with open(acl, "w") as f:
+                f.write("reports role=tool call=user.*\n")
+            os.chmod(acl, 0o600)
+            broker = lambda ipc: start("sut-broker", SUT_BROKER_IPC=ipc, SUT_ACL_FILE=acl, SUT_KEYS_DIR=keys)
+            self.one_line(broker("ipc:///proc/nowhere/bus"), (73, 74, 78), "SUT_BROKER_IPC", "/proc/nowhere")
+            self.one_line(broker(f"ipc://{acl}/bus"), (73, 74, 78), "SUT_BROKER_IPC", acl)
+            self.one_line(broker("ipc:///tmp/" + "x" * 120 + "/bus"), 78, "SUT_BROKER_IPC", "107")
+            self.one_line(start("sut-broker", SUT_BROKER_IPC=f"ipc://{keys}/bus", SUT_ACL_FILE=f"{keys}/none", SUT_KEYS_DIR=keys),
+                          78, "SUT_ACL_FILE")
+
+    def test_up_where_nothing_can_be_written(self):
+        done = subprocess.run([os.path.join(stack.ROOT, "scripts", "up"), "--no-install", "--no-build"],
+                              env=dict(os.environ, SUT_RUN_DIR="/proc/nowhere/run"), capture_output=True, text=True, timeout=30)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("/proc/nowhere/run", done.stderr)
+
     def test_up_refuses_a_bad_port(self):
         done = subprocess.run([os.path.join(stack.ROOT, "scripts", "up")], env=dict(os.environ, SUT_PORT_BASE="99999"),
                               capture_output=True, text=True, timeout=30)
