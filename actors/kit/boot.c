@@ -2,6 +2,7 @@
  * A store that is away is waited for; one that will never let us in ends the process with one line. */
 #include "runtime.h"
 
+#include "idempotency.h"
 #include "periodic.h"
 #include "pg_migrate.h"
 #include "redis/redis.h"
@@ -34,12 +35,12 @@ static sut_status s_wait_database(sut_runtime *rt, sut_request *rq)
     return st;
 }
 
-static sut_status s_migrate(sut_runtime *rt, sut_request *rq)
+static sut_status s_migrate(sut_runtime *rt, sut_request *rq, const sut_pg_migrations *migrations)
 {
-    if (!rt->pg || !rt->opt->migrations)
+    if (!rt->pg || !migrations)
         return 0;
     for (;;) {
-        sut_migrate_job job = {.pg = rt->pg, .migrations = rt->opt->migrations};
+        sut_migrate_job job = {.pg = rt->pg, .migrations = migrations};
         rq->uninterruptible = true; /* the worker uses what we own */
         sut_status st = sut_work(rq, sut_migrate, &job, sizeof(job));
         rq->uninterruptible = false;
@@ -90,7 +91,9 @@ static sut_status s_steps(sut_runtime *rt, sut_request *rq)
 {
     sut_status st = s_wait_database(rt, rq);
     if (!st)
-        st = s_migrate(rt, rq);
+        st = s_migrate(rt, rq, &sut_kit_migrations);
+    if (!st)
+        st = s_migrate(rt, rq, rt->opt->migrations);
     if (!st)
         st = s_wait_redis(rt, rq);
     if (!st && rt->opt->on_start) {

@@ -71,6 +71,7 @@ sut_status sut_dispatch_call(sut_request *rq, const sut_service_entry *entry, su
     if (!out)
         return sut_fail_internal(rq, "no memory for the output");
     sut_status st = s_decode(rq, m, body, &in);
+    rq->input = in;
     if (!st)
         st = sut_access_check(rq, m, in);
     if (!st)
@@ -82,7 +83,11 @@ sut_status sut_dispatch_call(sut_request *rq, const sut_service_entry *entry, su
     if (st)
         return st;
     st = sut_record_encode(m->out, out, reply);
-    return st ? sut_fail_internal(rq, "the reply cannot be encoded (%d)", st) : 0;
+    if (st)
+        return sut_fail_internal(rq, "the reply cannot be encoded (%d)", st);
+    if (rq->kept_reply.ptr && !sut_str_eq(rq->kept_reply, (sut_str){(const char *)reply->data, reply->len}))
+        sut_log(SUT_ERROR, "kit", "request.reply_changed", SUT_KV("method", m->name)); /* after it was kept */
+    return 0;
 }
 
 /* ---- the fiber of an incoming call ---- */

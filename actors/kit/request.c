@@ -212,7 +212,8 @@ void sut_request_begin(sut_request *rq, const char *name, uint64_t deadline_ns, 
     rq->principal = (sut_principal){0};
     rq->started_ns = sut_now_ns();
     rq->deadline_ns = deadline_ns;
-    rq->idempotency_key = SUT_STR_NONE;
+    rq->idempotency_key = rq->kept_reply = SUT_STR_NONE;
+    rq->input = NULL;
     rq->attempt = 1;
     rq->parked = rq->expired = rq->cancelled = rq->uninterruptible = rq->faulty = false;
     rq->result_bytes = 0;

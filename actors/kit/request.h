@@ -46,6 +46,8 @@ struct sut_request {
     char traceparent[SUT_TRACEPARENT_LEN + 1];
     char trace_id[33];
     sut_str idempotency_key;
+    const void *input;  /* the decoded body, or NULL */
+    sut_str kept_reply; /* what is kept for the idempotency key: must be what the handler returns */
     uint32_t attempt;
 
     sut_request_fn fn; /* what the fiber runs */

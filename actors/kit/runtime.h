@@ -40,6 +40,7 @@ typedef struct sut_runtime {
     size_t running_count, idle_count;
     uint32_t background_count;
     struct sut_periodic_run *periodics;
+    size_t periodic_count;
 
     sut_request *boot; /* while it runs */
     sut_request *redis_waiter;

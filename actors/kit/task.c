@@ -1,6 +1,7 @@
 /* Background functions: fibers without a call behind them, once or again and again. */
 #include "kit/task.h"
 
+#include "idempotency.h"
 #include "periodic.h"
 #include "request.h"
 #include "runtime.h"
@@ -116,21 +117,21 @@ static void s_schedule(sut_periodic_run *run)
 sut_status sut_periodics_start(sut_runtime *rt)
 {
     size_t count = rt->opt->periodic_count;
-    if (count == 0)
-        return 0;
-    rt->periodics = calloc(count, sizeof(*rt->periodics));
+    rt->periodics = calloc(count + 1, sizeof(*rt->periodics));
     if (!rt->periodics)
         return SUT_TRACE(-ENOMEM, "periodic functions");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         rt->periodics[i] = (sut_periodic_run){.rt = rt, .what = &rt->opt->periodics[i]};
-        s_schedule(&rt->periodics[i]);
-    }
+    if (rt->pg)
+        rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_idempotency_cleaner};
+    for (rt->periodic_count = 0; rt->periodic_count < count; rt->periodic_count++)
+        s_schedule(&rt->periodics[rt->periodic_count]);
     return 0;
 }
 
 void sut_periodics_stop(sut_runtime *rt)
 {
-    for (size_t i = 0; rt->periodics && i < rt->opt->periodic_count; i++)
+    for (size_t i = 0; i < rt->periodic_count; i++)
         sut_timer_stop(&rt->periodics[i].timer);
 }
 
@@ -139,4 +140,5 @@ void sut_periodics_free(sut_runtime *rt)
     sut_periodics_stop(rt);
     free(rt->periodics);
     rt->periodics = NULL;
+    rt->periodic_count = 0;
 }

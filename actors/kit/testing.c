@@ -152,6 +152,12 @@ static sut_status s_call(sut_request *rq, sut_request *inner, const sut_service_
 sut_status sut_test_call(sut_request *rq, const sut_method *m, const sut_principal *principal, const void *in,
                          void *out, sut_error_body *error)
 {
+    return sut_test_call_keyed(rq, m, principal, NULL, in, out, error);
+}
+
+sut_status sut_test_call_keyed(sut_request *rq, const sut_method *m, const sut_principal *principal, const char *key,
+                               const void *in, void *out, sut_error_body *error)
+{
     int index = sut_dispatch_find(rq->runtime, sut_str_from(m->name));
     if (index < 0)
         return SUT_ERR_NO_SUCH_METHOD;
@@ -159,6 +165,7 @@ sut_status sut_test_call(sut_request *rq, const sut_method *m, const sut_princip
     sut_status st = s_begin_inner(rq, principal, &inner);
     if (st)
         return st;
+    inner.idempotency_key = sut_str_from(key);
     st = s_call(rq, &inner, &rq->runtime->opt->entries[index], in, out, error);
     sut_request_end(&inner);
     sut_arena_free(inner.arena);

@@ -24,6 +24,10 @@ SUT_MUST_CHECK sut_status sut_test_actor(const sut_actor_options *opt, sut_reque
 SUT_MUST_CHECK sut_status sut_test_call(sut_request *rq, const sut_method *m, const sut_principal *principal,
                                         const void *in, void *out, sut_error_body *error);
 
+/* The same with an idempotency key (NULL: none). */
+SUT_MUST_CHECK sut_status sut_test_call_keyed(sut_request *rq, const sut_method *m, const sut_principal *principal,
+                                              const char *key, const void *in, void *out, sut_error_body *error);
+
 /* Answers sut_kit_call of methods that this actor does not serve (other actors'). Returns as a handler does; without
  * one such calls are SUT_ERR_UNAVAILABLE. Called on the calling fiber; NULL to remove. */
 typedef sut_status (*sut_test_remote_fn)(sut_request *rq, const sut_method *m, const void *in, void *out, void *arg);
