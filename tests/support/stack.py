@@ -122,7 +122,7 @@ class Stack:
         return int(text) if text else None
 
     def kill(self, name, signo=signal.SIGKILL):
-        pid = self.pid(name)
+        pid = wait_until(lambda: self.pid(name), 20, f"{name} to run") # none while its supervisor waits to try again
         os.kill(pid, signo)
         return pid
 
