@@ -199,8 +199,8 @@ sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job_bytes, size_t siz
     sut_status st = sut_request_park(rq);
     if (st) {
         s_abandon(p, job);
-        return sut_request_say_interrupted(rq,
-                                           st); /* NOLINT(clang-analyzer-unix.Malloc): its thread's by now, or freed */
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the job is its thread's by now, or freed
+        return sut_request_say_interrupted(rq, st);
     }
     memcpy(job_bytes, job->bytes, size);
     s_job_free(job);
