@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,6 +360,8 @@ static uint64_t before_sleep(sut_loop *l, int max_wait_ms)
         l->spin_until_ns = l->now_ns + l->spin_ns;
     l->worked = hooked;
     uint64_t wait = hooked || l->now_ns < l->spin_until_ns ? 0 : sleep_ns(l, max_wait_ms);
+    if (!wait && !hooked)
+        (void)sched_yield(); /* spinning: what is waited for may need this core */
     if (wait) {
         atomic_store(&l->sleeping, true);
         if (!task_queue_empty(&l->tasks) || atomic_load(&l->stop))
