@@ -310,7 +310,7 @@ class Operations(Contract):
             ("password", "p" * 8, "p" * 7), ("password", "p" * 72, "p" * 73), ("password", "é" * 36, "é" * 37),
             ("username", "nnn", "nn"), ("username", "n" * 50, "n" * 51), ("username", "a.b-c_d", "a..b"),
             ("display_name", "d", ""), ("display_name", "𝄞" * 100, "𝄞" * 101), ("email", mail(254), mail(255)),
-            ("email", "a@b.cd", "a@b"), ("password", "pass word", "pass\u0000word")]
+            ("email", "a@b.cd", "a@b")]
         for n, (field, good, bad) in enumerate(bounds):
             body = {"email": f"limit{n}@example.org", "password": PASSWORD, "username": f"limit{n}"}
             self.invalid(f"/{field}", "POST", "/api/auth/register", {**body, field: bad})
@@ -318,6 +318,7 @@ class Operations(Contract):
             self.assertEqual(reply.status, 201, (field, good, reply))
         self.invalid("/password", "POST", "/api/auth/login", {"email": "ada@example.org", "password": "p" * 73})
         self.invalid("/password", "POST", "/api/auth/login", {"email": "ada@example.org", "password": ""})
+        self.refused(400, "bad_request", "POST", "/api/auth/login", {"email": "ada@example.org", "password": "a\0b"})
         self.invalid("/refresh_token", "POST", "/api/auth/refresh", {"refresh_token": "x" * 15})
         self.refused(401, "token_invalid", "POST", "/api/auth/refresh", {"refresh_token": "x" * 16})
         self.refused(401, "token_invalid", "POST", "/api/auth/refresh", {"refresh_token": "x" * 4096})
@@ -326,7 +327,7 @@ class Operations(Contract):
     def test_each_limit_of_a_profile_by_one(self):
         who = self.account("bounds")["access_token"]
         url = lambda n: "https://example.org/" + "a" * (n - 20)
-        bounds = [("username", "n" * 50, "n" * 51), ("username", "nnn", "nn"), ("display_name", "d" * 100, "d" * 101),
+        bounds = [("username", "m" * 50, "m" * 51), ("username", "mmm", "mm"), ("display_name", "d" * 100, "d" * 101),
                   ("bio", "𝄞" * 2000, "𝄞" * 2001), ("avatar_url", url(500), url(501)), ("website", url(200), url(201)),
                   ("website", "http://localhost:8080/", "ftp://example.org/"), ("location", "é" * 100, "é" * 101),
                   ("birth_date", "1900-01-01", "1899-12-31"), ("birth_date", "2000-02-29", "2001-02-29"),
