@@ -143,14 +143,16 @@ uint32_t sut_work_pool_busy(const sut_work_pool *p)
     return p->busy;
 }
 
-/* Queues the job, or says how long the queue will take (above 0). */
-static uint32_t s_submit(sut_work_pool *p, s_job *job)
+/* Queues the job, or says how long the queue will take (above 0). One that could only be done too late is refused like
+ * one too many: told now, its caller knows that nothing was done, and no thread works for nobody. */
+static uint32_t s_submit(sut_work_pool *p, s_job *job, uint64_t deadline_ns)
 {
     uint32_t retry_ms = 0;
     pthread_mutex_lock(&p->lock);
-    if (p->waiting >= p->queue_max) {
-        uint64_t ns = p->average_ns * (p->waiting + p->running) / p->thread_count;
-        retry_ms = 1 + (uint32_t)(ns / SUT_NS_PER_MS);
+    uint64_t wait_ns = p->average_ns * (p->waiting + p->running) / p->thread_count;
+    bool hopeless = p->waiting > 0 && deadline_ns != SUT_NEVER && sut_now_ns() + wait_ns + p->average_ns > deadline_ns;
+    if (p->waiting >= p->queue_max || hopeless) {
+        retry_ms = 1 + (uint32_t)(wait_ns / SUT_NS_PER_MS);
     } else {
         job->queued = true;
         sut_list_push_back(&p->queue, &job->node);
@@ -191,7 +193,7 @@ sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job_bytes, size_t siz
     job->size = size;
     memcpy(job->bytes, job_bytes, size);
     p->busy++;
-    uint32_t retry_ms = s_submit(p, job);
+    uint32_t retry_ms = s_submit(p, job, rq->deadline_ns);
     if (retry_ms) {
         s_job_free(job);
         return sut_fail_retry(rq, SUT_ERR_OVERLOADED, retry_ms, "Too much is waiting to be worked on.");

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct job {
     int in, out;
@@ -102,6 +103,37 @@ Test(work, a_full_queue_is_overloaded, .timeout = 30)
     setenv("SUT_WORKERS", "1", 1);
     setenv("SUT_WORK_QUEUE", "2", 1);
     cr_assert_eq(sut_test_actor(&fix_options, overload, NULL), 0);
+}
+
+static void slow(void *arg)
+{
+    (void)arg;
+    (void)nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+}
+
+static sut_status hopeless(sut_request *rq, void *arg)
+{
+    (void)arg;
+    job j = {0};
+    cr_assert_eq(sut_work(rq, slow, &j, sizeof(j)), 0); /* so that the pool knows how long a job takes */
+    pthread_mutex_lock(&s_gate);
+    waiting w[3] = {{.j.in = 1}, {.j.in = 2}, {.j.in = 3, .timeout_ms = 10}};
+    cr_assert_eq(sut_background(rq, "first", wait_at_gate, &w[0], 0, 0), 0);
+    while (atomic_load(&s_begun) < 1)
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+    fix_all(rq, wait_at_gate, &w[1], 2, sizeof(w[0]));
+    while (sut_work_pool_busy(rq->runtime->work))
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+    cr_assert_eq(w[2].status, SUT_ERR_OVERLOADED, "not queued only to expire there");
+    cr_assert_gt(w[2].retry_after_ms, 0);
+    cr_assert_eq(w[1].j.out, 6);
+    return 0;
+}
+
+Test(work, what_would_be_done_too_late_is_overloaded, .timeout = 30)
+{
+    setenv("SUT_WORKERS", "1", 1);
+    cr_assert_eq(sut_test_actor(&fix_options, hopeless, NULL), 0);
 }
 
 static sut_status late(sut_request *rq, void *arg)
