@@ -184,6 +184,7 @@ sut_status sut_broker_limits_parse(sut_str text, sut_broker_limits *out, char *e
         snprintf(error, error_size, "default_ttl_ms must not be above max_ttl_ms");
         return -EINVAL;
     }
+    l.core.hand_bytes = l.peer_queue.bytes / 2; /* so that calls alone never fill an instance's queue */
     *out = l;
     return 0;
 }

@@ -36,6 +36,7 @@ Test(limits, lines_comments_and_blanks)
     cr_assert_eq(l.core.queue_bytes, UINT64_C(4294967296));
     cr_assert_eq(l.core.queue_calls, 7);
     cr_assert_eq(l.peer_queue.bytes, 65536);
+    cr_assert_eq(l.core.hand_bytes, 32768, "calls alone never fill a peer's queue");
     cr_assert_eq(l.core.max_sessions, 1024);
 }
 

@@ -377,6 +377,18 @@ bool sut_acl_allows(const sut_acl_entry *e, sut_right right, sut_str subject)
     return false;
 }
 
+bool sut_acl_names(const sut_acl_entry *e, sut_right right, sut_str subject)
+{
+    if (!e || e->revoked || (size_t)right >= SUT_RIGHT_COUNT)
+        return false;
+    const pattern_list *list = &e->rights[right];
+    for (size_t i = 0; i < list->count; i++) {
+        if (sut_str_eq(list->items[i], subject))
+            return true;
+    }
+    return false;
+}
+
 bool sut_acl_may_serve(const sut_acl_entry *e, sut_str service)
 {
     char all_methods[SUT_SUBJECT_MAX + 3];

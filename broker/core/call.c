@@ -106,6 +106,8 @@ static void enqueue(sut_core *c, core_call *call, const sut_envelope *env)
         overload(c, call, "the broker's memory is full");
     else if (!core_service_queue_has_room(c, call->service, call->copy->size))
         overload(c, call, "the service's queue is full");
+    else if (!core_session_may_queue(c, call->caller, call->copy->size))
+        overload(c, call, "too much of this peer is queued");
     else if (would_expire(c, call))
         overload(c, call, "the service's queue is longer than the call's time"); /* now, not after it has waited */
     else
@@ -120,7 +122,7 @@ static void route_pinned(sut_core *c, core_call *call, const sut_envelope *env)
         return;
     }
     call->instance = inst;
-    if (inst->credits_free > 0)
+    if (core_instance_can_take(inst))
         core_hand_give(c, inst, call, env);
     else
         enqueue(c, call, env);

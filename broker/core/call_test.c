@@ -43,6 +43,26 @@ Test(call, an_error_of_the_service_is_passed_on_as_it_is)
     cr_assert_eq(h.finished_err, SUT_ERR_DOMAIN_FIRST);
 }
 
+/* `user.*` in a tool's line does not mean what the actors do to each other. */
+Test(call, a_service_only_method_must_be_named_for_a_tool)
+{
+    use_acl("edge-1 role=edge call=user.*\nuser-1 role=actor serve=user\npost-1 role=actor call=user.*\n"
+            "tool-1 role=tool call=user.*\ntool-2 role=tool call=user.get,user.undo\nops role=operator call=>\n");
+    static const char *const may[] = {"edge-1", "post-1", "tool-2", "ops"};
+    uint64_t inst = peer_serves("user-1", "user", 9), tool = peer_ready("tool-1");
+    peer_calls(tool, 1, "user.undo");
+    must_get_error(tool, 1, "forbidden");
+    must_get_nothing(inst);
+    peer_calls(tool, 2, "user.get");
+    must_take(inst, SUT_CALL);
+    for (size_t i = 0; i < SUT_ARRAY_LEN(may); i++) {
+        uint64_t peer = peer_ready(may[i]);
+        peer_calls(peer, 1, "user.undo");
+        must_get_nothing(peer);
+        must_take(inst, SUT_CALL);
+    }
+}
+
 Test(call, without_the_right_is_forbidden)
 {
     uint64_t inst = peer_serves("user-1", "user", 1), caller = peer_ready("edge-2");

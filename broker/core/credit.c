@@ -10,9 +10,15 @@
 
 /* ---- heap: most free first, then least recently used ---- */
 
+static uint32_t free_of(const core_instance *inst)
+{
+    return inst->full ? 0 : inst->credits_free;
+}
+
 static bool before(const core_instance *a, const core_instance *b)
 {
-    return a->credits_free != b->credits_free ? a->credits_free > b->credits_free : a->last_used < b->last_used;
+    const uint32_t x = free_of(a), y = free_of(b);
+    return x != y ? x > y : a->last_used < b->last_used;
 }
 
 static void put_at(core_service *s, uint32_t i, core_instance *inst)
@@ -82,6 +88,21 @@ sut_status core_hand_grow(core_session *s, uint32_t credits)
     return 0;
 }
 
+/* Credits count calls; the bytes are bounded here, or calls of 1 MiB would fill the instance's outbox faster than it
+ * reads, and it would lose its connection for what its callers did. */
+static void add_bytes(const sut_core *c, core_instance *inst, core_call *call, const sut_envelope *env)
+{
+    call->given_bytes = (uint32_t)sut_envelope_size_bound(env); /* SUT_ENVELOPE_MAX at most: see core_fits */
+    inst->hand_bytes += call->given_bytes;
+    inst->full = inst->hand_bytes >= c->limits.hand_bytes;
+}
+
+static void take_bytes_back(const sut_core *c, core_instance *inst, const core_call *call)
+{
+    inst->hand_bytes -= call->given_bytes;
+    inst->full = inst->hand_bytes >= c->limits.hand_bytes && inst->hand_bytes > 0;
+}
+
 static void take_credit(core_instance *inst, uint64_t use)
 {
     inst->credits_free--;
@@ -103,6 +124,7 @@ static uint64_t take_slot(core_session *s, core_call *call)
 void core_hand_give(sut_core *c, core_instance *inst, core_call *call, const sut_envelope *env)
 {
     core_session *s = inst->session;
+    add_bytes(c, inst, call, env);
     take_credit(inst, ++c->next_use);
     call->state = CORE_CALL_GIVEN;
     call->instance = inst;
@@ -143,6 +165,7 @@ void core_hand_take_back(sut_core *c, core_call *call)
     call->state = CORE_CALL_QUEUED;
     inst->in_hand--;
     inst->credits_free++;
+    take_bytes_back(c, inst, call);
     s->in_hand--;
     core_service *service = inst->service;
     service->in_flight--;

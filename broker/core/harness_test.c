@@ -71,9 +71,11 @@ static void on_method(void *app, sut_str subject, sut_core_method *m)
 {
     (void)app;
     if (sut_str_is(subject, "user.get"))
-        *m = (sut_core_method){true, true, 2000};
+        *m = (sut_core_method){.known = true, .idempotent = true, .timeout_ms = 2000};
     else if (sut_str_is(subject, "user.put"))
-        *m = (sut_core_method){true, false, 2000};
+        *m = (sut_core_method){.known = true, .timeout_ms = 2000};
+    else if (sut_str_is(subject, "user.undo"))
+        *m = (sut_core_method){.known = true, .timeout_ms = 2000, .service_only = true};
 }
 
 static void on_control(void *app, uint64_t call, uint64_t session, const sut_envelope *env)

@@ -20,6 +20,15 @@ static sut_str service_part(sut_str subject)
     return (sut_str){subject.ptr, dot ? (size_t)(dot - subject.ptr) : subject.len};
 }
 
+/* `user.*` in a tool's line is meant for what users may do, not for what actors do to each other. */
+static bool may_call(const core_session *s, const core_route *r, sut_str subject)
+{
+    if (!sut_acl_allows(s->acl, SUT_RIGHT_CALL, subject))
+        return false;
+    return !r->method.service_only || sut_acl_role(s->acl) != SUT_ROLE_TOOL ||
+           sut_acl_names(s->acl, SUT_RIGHT_CALL, subject);
+}
+
 static void fill(sut_core *c, const core_session *s, core_route *r, sut_str subject)
 {
     static const char prefix[] = CORE_CONTROL_PREFIX;
@@ -27,12 +36,12 @@ static void fill(sut_core *c, const core_session *s, core_route *r, sut_str subj
     r->service_generation = c->service_generation;
     r->subject_len = (uint8_t)subject.len;
     memcpy(r->subject, subject.ptr, subject.len);
-    r->allowed = sut_acl_allows(s->acl, SUT_RIGHT_CALL, subject);
     r->control = subject.len >= sizeof(prefix) && memcmp(subject.ptr, prefix, sizeof(prefix) - 1) == 0;
     r->service = r->control ? NULL : core_service_find(c, service_part(subject));
     r->method = (sut_core_method){.known = false};
     if (c->ops.method)
         c->ops.method(c->app, subject, &r->method);
+    r->allowed = may_call(s, r, subject);
 }
 
 const core_route *core_route_find(sut_core *c, core_session *s, sut_str subject)

@@ -140,7 +140,7 @@ bool core_service_has_taker(const core_service *s)
 
 core_instance *core_service_most_free(const core_service *s)
 {
-    return s->heap_len > 0 && s->heap[0]->credits_free > 0 ? s->heap[0] : NULL;
+    return s->heap_len > 0 && core_instance_can_take(s->heap[0]) ? s->heap[0] : NULL;
 }
 
 core_instance *core_service_pinned(const core_service *s, sut_str instance)
@@ -195,6 +195,13 @@ bool core_service_queue_has_room(const sut_core *c, const core_service *s, size_
     return s->queued < c->limits.queue_calls && s->queued_bytes + bytes <= c->limits.queue_bytes;
 }
 
+bool core_session_may_queue(const sut_core *c, const core_session *s, size_t bytes)
+{
+    if (sut_acl_role(s->acl) != SUT_ROLE_TOOL || s->queued == 0)
+        return true;
+    return s->queued < c->limits.queue_calls / 4 && s->queued_bytes + bytes <= c->limits.queue_bytes / 4;
+}
+
 /* New calls go last. Those of a dead instance are older than what waits, and go to the front in their own order; after
  * a few steps any place will do, for a queue may be long. */
 static sut_node *place_in(sut_node *head, const core_call *call)
@@ -220,6 +227,8 @@ void core_service_enqueue(sut_core *c, core_service *s, core_call *call)
     call->state = CORE_CALL_QUEUED;
     s->queued++;
     s->queued_bytes += call->copy->size;
+    call->caller->queued++;
+    call->caller->queued_bytes += call->copy->size;
 }
 
 void core_service_dequeue(core_call *call)
@@ -228,6 +237,8 @@ void core_service_dequeue(core_call *call)
     sut_node_unlink(&call->place_node);
     s->queued--;
     s->queued_bytes -= call->copy->size;
+    call->caller->queued--;
+    call->caller->queued_bytes -= call->copy->size;
 }
 
 static core_call *first_of(const sut_node *queue)
@@ -255,7 +266,7 @@ void core_service_pump(sut_core *c, core_service *s)
 
 void core_instance_pump(sut_core *c, core_instance *inst)
 {
-    while (inst->heap_index != CORE_NOT_IN_HEAP && inst->credits_free > 0) {
+    while (inst->heap_index != CORE_NOT_IN_HEAP && core_instance_can_take(inst)) {
         core_call *any = first_of(&inst->service->queue), *pinned = first_of(&inst->pinned);
         core_call *call = !any || (pinned && pinned->sequence < any->sequence) ? pinned : any;
         if (!call)

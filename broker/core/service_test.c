@@ -146,6 +146,54 @@ Test(service, one_callers_calls_are_bounded)
     must_take(inst, SUT_CALL);
 }
 
+/* Or the broker would have to hold more for it than its outbox takes, and drop it for what its callers did. */
+Test(service, an_instance_is_given_no_more_bytes_than_it_answers)
+{
+    sut_core_limits limits = SUT_CORE_LIMITS_DEFAULT;
+    limits.hand_bytes = 1; /* so each call, whatever its size, fills a hand */
+    setup_with(&limits);
+    uint64_t caller = peer_ready("edge-1"), other = peer_serves("user-2", "user", 1);
+    uint64_t inst = peer_serves("user-1", "user", 9);
+    peer_calls(caller, 1, "user.put");
+    const out *first = must_take(inst, SUT_CALL);
+    peer_calls(caller, 2, "user.put");
+    must_get_nothing(inst);
+    must_take(other, SUT_CALL); /* which has fewer credits, but room */
+    peer_calls(caller, 3, "user.put");
+    peer_says(caller, &(sut_envelope){.kind = SUT_CALL,
+                                      .id = 4,
+                                      .subject = SUT_STR("user.put"),
+                                      .ttl_ms = 1000,
+                                      .opt = {.instance = SUT_STR("user-1")}});
+    must_get_nothing(inst);
+    cr_assert_eq(service_view("user").queued, 2);
+    peer_replies(inst, first, "r");
+    must_get_reply(caller, 1, "r");
+    const out *third = must_take(inst, SUT_CALL);
+    must_get_nothing(inst);
+    peer_replies(inst, third, "r");
+    must_take(inst, SUT_CALL);
+    cr_assert_eq(service_view("user").queued, 0);
+}
+
+Test(service, a_tool_fills_a_quarter_of_a_queue)
+{
+    sut_core_limits limits = SUT_CORE_LIMITS_DEFAULT;
+    limits.queue_calls = 8;
+    setup_with(&limits);
+    uint64_t tool = peer_ready("tool-1"), edge = peer_ready("edge-1"), inst = peer_serves("user-1", "user", 0);
+    for (uint64_t id = 1; id <= 3; id++)
+        peer_calls(tool, id, "user.put");
+    must_get_error(tool, 3, "overloaded");
+    for (uint64_t id = 1; id <= 6; id++)
+        peer_calls(edge, id, "user.put");
+    must_get_nothing(edge);
+    grant(inst, "user", 1); /* takes the tool's first: there is room for another one */
+    must_take(inst, SUT_CALL);
+    peer_calls(tool, 4, "user.put");
+    must_get_nothing(tool);
+}
+
 Test(service, retry_after_follows_the_drain_rate)
 {
     sut_core_limits limits = SUT_CORE_LIMITS_DEFAULT;

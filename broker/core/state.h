@@ -52,7 +52,8 @@ struct core_call {
     uint64_t accepted_ns, deadline_ns;
     uint64_t given_ns; /* when an instance got it last */
     core_call_state state;
-    uint32_t attempt; /* how often it was given to an instance */
+    uint32_t given_bytes; /* the size that it was given with */
+    uint32_t attempt;     /* how often it was given to an instance */
     bool idempotent, pinned;
     uint8_t subject_len;
     char subject[SUT_SUBJECT_MAX];
@@ -65,6 +66,8 @@ struct core_instance {
     core_service *service;
     sut_node pinned;                         /* queued calls that ask for this instance */
     uint32_t granted, credits_free, in_hand; /* granted == credits_free + in_hand */
+    uint64_t hand_bytes;                     /* of the calls in hand */
+    bool full;                               /* hand_bytes has reached its limit: takes none until it answers */
     uint32_t heap_index;                     /* CORE_NOT_IN_HEAP: takes no new calls */
     uint64_t last_used;                      /* ties go to the least recently used */
 };
@@ -121,6 +124,8 @@ struct core_session {
     sut_node calls;         /* as a caller, in order of acceptance */
     sut_u64map *calls_by_id;
     uint32_t calls_pending;
+    uint32_t queued; /* of these, on a service's queue */
+    uint64_t queued_bytes;
     sut_node instances;
     uint32_t instance_count;
     sut_node hand; /* calls given to it, in order */
@@ -217,9 +222,15 @@ core_instance *core_instance_of(const core_session *s, const core_service *servi
 void core_instance_retire(sut_core *c, core_instance *inst);
 void core_instance_remove(sut_core *c, core_instance *inst); /* retired, nothing in hand */
 bool core_service_has_taker(const core_service *s);
-core_instance *core_service_most_free(const core_service *s); /* NULL: no free credit */
+core_instance *core_service_most_free(const core_service *s); /* NULL: nobody can take one */
+static inline bool core_instance_can_take(const core_instance *inst)
+{
+    return inst->credits_free > 0 && !inst->full;
+}
 core_instance *core_service_pinned(const core_service *s, sut_str instance);
 bool core_service_queue_has_room(const sut_core *c, const core_service *s, size_t bytes);
+/* A tool may fill a quarter of a queue: the rest is for those that the platform depends on. */
+bool core_session_may_queue(const sut_core *c, const core_session *s, size_t bytes);
 void core_service_enqueue(sut_core *c, core_service *s,
                           core_call *call); /* by order of acceptance; call->copy is kept */
 void core_service_dequeue(core_call *call);

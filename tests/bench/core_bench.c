@@ -50,7 +50,7 @@ static void on_drop(void *app, uint64_t session, sut_drop_reason reason)
 static void on_method(void *app, sut_str subject, sut_core_method *m)
 {
     (void)app;
-    *m = (sut_core_method){true, sut_str_is(subject, "user.profile_get"), 3000};
+    *m = (sut_core_method){.known = true, .idempotent = sut_str_is(subject, "user.profile_get"), .timeout_ms = 3000};
 }
 
 static sut_status add_service(sut_buf *body, uint32_t credits)

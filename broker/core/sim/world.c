@@ -195,7 +195,8 @@ static void on_method(void *app, sut_str subject, sut_core_method *out)
     (void)app;
     for (uint32_t i = 0; i < sim_method_count; i++) {
         if (sut_str_is(subject, sim_methods[i].subject))
-            *out = (sut_core_method){sim_methods[i].known, sim_methods[i].idempotent, 1000};
+            *out = (sut_core_method){
+                .known = sim_methods[i].known, .idempotent = sim_methods[i].idempotent, .timeout_ms = 1000};
     }
 }
 

@@ -29,15 +29,17 @@ typedef struct sut_core_limits {
     uint32_t pings_missed;           /* 3 unanswered: dead */
     uint32_t drain_ms;               /* 2,000: what may finish after sut_core_drain */
     uint32_t hold_ms;                /* 5,000: how long calls wait for a service whose last instance has gone */
+    uint64_t hand_bytes; /* 4 MiB: an instance with so much unanswered is given nothing more, whatever its credits */
 } sut_core_limits;
 #define SUT_CORE_LIMITS_DEFAULT                                                                                        \
-    ((sut_core_limits){1024, 256, 10000, 64u << 20, 65536, 256u << 20, 60000, 3000, 4096, 500, 3, 2000, 5000})
+    ((sut_core_limits){1024, 256, 10000, 64u << 20, 65536, 256u << 20, 60000, 3000, 4096, 500, 3, 2000, 5000, 4u << 20})
 
 /* What the method table says of a subject; the daemon implements it over the schema tables. Unknown methods get safe
  * defaults (not idempotent, default_ttl_ms). */
 typedef struct sut_core_method {
     bool known, idempotent;
     uint32_t timeout_ms;
+    bool service_only; /* for the platform's own peers: a tool may call it only if its access list names it in full */
 } sut_core_method;
 
 typedef enum sut_drop_reason {
