@@ -6,8 +6,8 @@
  * The job's bytes are copied to the worker and copied back when it is done, because a fiber that wakes by its deadline
  * leaves the worker running: so the function may touch nothing but its job and what is thread-safe and static. The copy
  * is wiped afterwards. The queue is bounded (SUT_WORK_QUEUE): full, or longer than the time that the request has left,
- * is SUT_ERR_OVERLOADED with a retry-after made from what the queue holds. Work whose deadline passed, or whose call was
- * cancelled, before it began is not begun. */
+ * is SUT_ERR_OVERLOADED with a retry-after made from what the queue holds. Work whose deadline passed, or whose call
+ * was cancelled, before it began is not begun. */
 #ifndef SUT_KIT_WORK_H
 #define SUT_KIT_WORK_H
 
