@@ -13,9 +13,9 @@
 /* Then what came out of them is sent. A long row of full frames is thus passed on while the rest of it still comes in;
  * a larger batch makes callers, broker and instances work one after the other. */
 #define BATCH_BYTES (16u << 10)
-#define SLOW_MS        1
-#define LOST_NS        SUT_NS_PER_MS         /* a lost connection's last messages are handed over by then */
-#define GRACE_NS       (100 * SUT_NS_PER_MS) /* a last error has so long to reach a peer that is dropped */
+#define SLOW_MS     1
+#define LOST_NS     SUT_NS_PER_MS         /* a lost connection's last messages are handed over by then */
+#define GRACE_NS    (100 * SUT_NS_PER_MS) /* a last error has so long to reach a peer that is dropped */
 
 static void doom(sut_broker *b, sut_peer *peer)
 {
