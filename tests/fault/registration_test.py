@@ -20,7 +20,7 @@ class Registration(stack.StackTest):
 
     def settled(self):
         s = self.stack
-        if s.psql("auth_db", "SELECT count(*) FROM users WHERE status = 'pending'") != "0":
+        if s.psql("auth_db", "SELECT count(*) FROM users WHERE status <> 'active'") != "0":
             return False
         accounts = set(s.psql("auth_db", "SELECT id || ' ' || lower(username) FROM users").split("\n"))
         profiles = set(s.psql("user_db", "SELECT user_id || ' ' || lower(username) FROM user_profiles").split("\n"))

@@ -14,7 +14,7 @@ class Bus:
         self.handlers, self.ids, self.answers = handlers or {}, itertools.count(1), {}
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.plain_username, self.socket.plain_password = name.encode(), secret.encode()
-        self.socket.reconnect_ivl, self.socket.linger = -1, 1000
+        self.socket.reconnect_ivl, self.socket.linger, self.socket.sndtimeo = -1, 1000, 1000
         self.socket.connect(endpoint)
         body = {"name": name, "services": [{"name": s, "credits": c} for s, c in services]}
         self.welcome = self._ask(HELLO, "", body, 2000)
