@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define TOOL_SESSIONS 4 /* that a tool may have in any case */
+
 core_session *core_session_find(const sut_core *c, uint64_t id)
 {
     return sut_u64map_get(c->sessions_by_id, id);
@@ -42,10 +44,22 @@ static core_session *new_session(const sut_core *c, sut_str name)
     return s;
 }
 
+/* One tool may have a quarter of the sessions: or it could keep out an actor that comes back. */
+static bool too_many_of(const sut_core *c, sut_str name)
+{
+    const uint32_t quarter = c->limits.max_sessions / 4, most = quarter > TOOL_SESSIONS ? quarter : TOOL_SESSIONS;
+    uint32_t count = 0;
+    if (c->session_count < most || sut_acl_role(sut_acl_find(c->acl, name)) != SUT_ROLE_TOOL)
+        return false;
+    for (const sut_node *n = c->sessions.next; n != &c->sessions; n = n->next)
+        count += sut_str_is(name, SUT_CONTAINER(n, core_session, node)->name);
+    return count >= most;
+}
+
 uint64_t sut_core_open(sut_core *c, uint64_t now_ns, sut_str name)
 {
     core_set_now(c, now_ns);
-    if (c->session_count >= c->limits.max_sessions || name.len == 0 || name.len > CORE_NAME_MAX)
+    if (c->session_count >= c->limits.max_sessions || name.len == 0 || name.len > CORE_NAME_MAX || too_many_of(c, name))
         return 0;
     core_session *s = new_session(c, name);
     if (!s)

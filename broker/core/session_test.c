@@ -157,6 +157,21 @@ Test(session, no_more_than_max_sessions)
     peer_open("tool-1");
 }
 
+Test(session, one_tool_does_not_take_them_all)
+{
+    sut_core_limits limits = SUT_CORE_LIMITS_DEFAULT;
+    limits.max_sessions = 24;
+    setup_with(&limits);
+    uint64_t first = peer_open("tool-1");
+    for (int i = 0; i < 5; i++)
+        peer_open("tool-1");
+    cr_assert_eq(sut_core_open(h.core, h.now, SUT_STR("tool-1")), 0);
+    for (int i = 0; i < 17; i++)
+        peer_open("edge-1");
+    sut_core_close(h.core, h.now, first);
+    peer_open("tool-1");
+}
+
 /* ---- access list ---- */
 
 Test(session, a_revoked_peer_is_dropped_at_once_and_its_calls_end)

@@ -80,7 +80,7 @@ void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP;
 
 /* A connection was authenticated by the transport as `name`. Must say hello before anything else. Its ACL entry is
  * looked up by name at each envelope (so that a reload holds at once). Returns the session id, 0 if max_sessions are
- * open. */
+ * open, or a quarter of them by this one tool. */
 uint64_t sut_core_open(sut_core *c, uint64_t now_ns, sut_str name);
 /* The transport lost it (disconnect, EHOSTUNREACH, queue over its bound). Its calls are cancelled; calls given to it
  * fail over or end as outcome_unknown. No `drop` is emitted. Unknown ids are ignored. */
