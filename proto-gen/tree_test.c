@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static pg_context s_context;
@@ -21,7 +22,8 @@ TestSuite(tree, .init = start, .fini = stop, .timeout = 10);
 
 static pg_node *read_text(const char *text)
 {
-    char path[] = "/tmp/sut-tree-XXXXXX";
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/sut-tree-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
     cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));

@@ -11,7 +11,8 @@
 
 static sut_status load(const char *text, sut_keyring **k, char *error, size_t size)
 {
-    char path[] = "/tmp/sut-keyring-XXXXXX";
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/sut-keyring-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
     cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));

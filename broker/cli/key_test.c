@@ -16,7 +16,7 @@ static char s_dir[64], s_acl[96], s_keys[96];
 
 static void setup(void)
 {
-    snprintf(s_dir, sizeof s_dir, "/tmp/sut-key-XXXXXX");
+    snprintf(s_dir, sizeof s_dir, "%s/sut-key-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     cr_assert_not_null(mkdtemp(s_dir));
     snprintf(s_acl, sizeof s_acl, "%s/acl", s_dir);
     snprintf(s_keys, sizeof s_keys, "%s/keys", s_dir);

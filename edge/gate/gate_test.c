@@ -168,7 +168,8 @@ static void write_keys(const char *path, const char *text)
 
 Test(gate, a_reload_takes_a_key_and_its_verified_tokens_away)
 {
-    char path[] = "/tmp/sut-gate-XXXXXX", error[256];
+    char path[128], error[256];
+    (void)snprintf(path, sizeof path, "%s/sut-gate-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
     (void)close(fd);

@@ -137,7 +137,7 @@ int bus_key(bus *b, ...)
 void bus_make(bus *b)
 {
     *b = (bus){0};
-    snprintf(b->dir, sizeof b->dir, "/tmp/sut-bus-XXXXXX");
+    snprintf(b->dir, sizeof b->dir, "%s/sut-bus-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     cr_assert_not_null(mkdtemp(b->dir));
     snprintf(b->ipc, sizeof b->ipc, "ipc://%s/s/bus", b->dir);
     b->zmq = zmq_ctx_new();

@@ -153,7 +153,7 @@ class Revoked(unittest.TestCase):
         public = edge.get("/api/users/profile/7", headers={"Authorization": f"Bearer {good}"})
         self.assertEqual(public.status, 200) # level 0 goes on, as nobody
         self.assertIsNone(edge.user.calls[-1].principal)
-        self.assertEqual(edge.get("/health").status, 503)
+        wait_until(lambda: edge.get("/health").status == 503, 5, "health to say so")
         edge.revocations.silent = False
         wait_until(lambda: edge.profile(good).status == 200, 8, "the edge to open again")
 
