@@ -139,7 +139,8 @@ Test(life, a_path_that_another_program_serves_is_left_alone)
     bus_make(&b);
     snprintf(address.sun_path, sizeof address.sun_path, "%s/s", b.dir);
     cr_assert_eq(mkdir(address.sun_path, 0700), 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", b.ipc + strlen("ipc://"));
+    cr_assert_lt(snprintf(address.sun_path, sizeof address.sun_path, "%s", b.ipc + strlen("ipc://")),
+                 (int)sizeof address.sun_path);
     fd = socket(AF_UNIX, SOCK_STREAM, 0);
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     cr_assert_eq(listen(fd, 1), 0);
