@@ -134,7 +134,7 @@ static sut_status s_send_and_wait(sut_request *rq, const sut_call *bus_call, s_c
         return st;
     if (!(*call)->answered) {
         st = sut_request_park(rq);
-        if (st) {
+        if (st && !(*call)->answered) {
             (*call)->rq = NULL;
             *call = NULL;
             sut_call_cancel(rq->runtime->client, id);

@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 typedef struct s_prepared {
     uint8_t nparams;
@@ -172,11 +171,19 @@ sut_status sut_pg_conn_connect(sut_pg_conn *c, const char *const *keywords, cons
 
 /* ---- statements out ---- */
 
-/* The loop then finds the end of the connection, and tears it down outside of whatever is going on now. */
+static void s_on_broken(sut_timer *t, void *arg)
+{
+    (void)t;
+    s_lose(arg, "the connection was lost");
+}
+
+/* Torn down by the loop, outside of whatever is going on now. By a timer: libpq may have closed the descriptor itself,
+ * and then no event would come any more. */
 static void s_break(sut_pg_conn *c)
 {
     c->broken = true;
-    shutdown(PQsocket(c->pg), SHUT_RDWR);
+    if (sut_timer_start_ms(c->loop, &c->connect_timer, 0, s_on_broken, c))
+        sut_log(SUT_ERROR, "pg", "pg.break_timer_failed");
 }
 
 static bool s_flush(sut_pg_conn *c)

@@ -216,7 +216,10 @@ static void s_on_op(sut_pg_op *op, void *arg)
     }
     PQclear(op->result);
     op->result = NULL;
-    if (!op->stmt && l->waiter)
+    if (op->stmt)
+        return;
+    l->done = true;
+    if (l->waiter)
         sut_request_wake(l->waiter, 0);
 }
 
@@ -242,8 +245,11 @@ sut_status sut_pg_lease_wait(sut_pg_lease *l, sut_request *rq)
     }
     l->used++;
     l->waiter = rq;
+    l->done = false;
     sut_status st = sut_request_park(rq);
     l->waiter = NULL;
+    if (l->done)
+        st = 0;
     if (st)
         sut_pg_conn_close(&l->conn); /* its backend notices within client_connection_check_interval, and rolls back */
     l->used = 0;

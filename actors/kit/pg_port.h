@@ -33,7 +33,7 @@ typedef struct sut_pg_lease {
     unsigned used;
     PGresult *result, *error; /* of the batch: the last statement's; the first error */
     const sut_pg_stmt *error_stmt;
-    bool lost;
+    bool lost, done; /* of the batch */
 } sut_pg_lease;
 
 typedef struct sut_pg_shared {

@@ -33,6 +33,7 @@ typedef struct s_read {
     sut_request *rq;      /* NULL once the fiber has left */
     sut_pg_params params; /* the parked fiber's */
     uint32_t attempts;
+    bool done;
 } s_read;
 
 static const sut_pg_stmt s_ping = {"sut_ping", "SELECT 1", 0};
@@ -178,7 +179,7 @@ static void s_on_synced(sut_pg_op *op, void *arg)
 
 static bool s_end_batch(sut_pg_conn *c)
 {
-    if (c->state != SUT_PG_READY || c->batch == 0)
+    if (c->state != SUT_PG_READY || c->broken || c->batch == 0)
         return false;
     sut_pg_op *op = calloc(1, sizeof(*op));
     if (!op)
@@ -222,6 +223,7 @@ static void s_on_read(sut_pg_op *op, void *arg)
     }
     if (op->outcome == SUT_PG_OP_SKIPPED && ++read->attempts < S_ATTEMPTS_MAX && s_send_alone(read))
         return;
+    read->done = true;
     sut_request_wake(read->rq, 0);
 }
 
@@ -260,7 +262,7 @@ static sut_status s_send_and_wait(sut_request *rq, sut_pg_shared *s, s_read *rea
     if (s->conn.batch >= SUT_PG_BATCH_MAX)
         s_end_batch(&s->conn);
     sut_status st = sut_request_park(rq);
-    if (st) {
+    if (st && !read->done) {
         read->rq = NULL; /* s_on_read frees it */
         return sut_request_say_interrupted(rq, st);
     }

@@ -17,6 +17,7 @@
 /* One command. It outlives its fiber if that leaves early. */
 typedef struct s_command {
     sut_request *rq; /* NULL once the fiber has left */
+    bool done;
     sut_status status;
     sut_kit_redis_answer answer;
 } s_command;
@@ -90,6 +91,7 @@ static void s_on_reply(const sut_redis_reply *reply, void *arg)
     sut_log_set_trace(c->rq->trace_id);
     c->status = s_meaning(c->rq, reply, &c->answer);
     sut_log_set_trace(NULL);
+    c->done = true;
     sut_request_wake(c->rq, 0);
 }
 
@@ -111,7 +113,7 @@ static sut_status s_refused(sut_request *rq, sut_redis *redis, sut_status why)
 static sut_status s_wait(sut_request *rq, s_command *c, sut_kit_redis_answer *out)
 {
     sut_status st = sut_request_park(rq);
-    if (st) {
+    if (st && !c->done) {
         c->rq = NULL; /* s_on_reply frees it */
         return sut_request_say_interrupted(rq, st);
     }

@@ -2,7 +2,10 @@
  *
  * Waiting. Whoever must wait starts an operation that knows `rq`, and calls sut_request_park. The operation's end, on
  * the loop, calls sut_request_wake; the deadline and a cancel wake it too, and then park returns their error: the
- * operation must be told that nobody waits for it any more before its memory goes. All of it is the loop's thread. */
+ * operation must be told that nobody waits for it any more before its memory goes. All of it is the loop's thread.
+ *
+ * An operation may end between such a wake and the fiber's next step. So each notes that it is done, and a fiber that
+ * was interrupted looks there first: what is done is taken as done, the rest is left to itself. */
 #ifndef SUT_KIT_REQUEST_H
 #define SUT_KIT_REQUEST_H
 

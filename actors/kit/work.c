@@ -20,6 +20,7 @@ typedef struct s_job {
     sut_request *rq; /* the loop's: NULL once the fiber has left */
     sut_work_fn fn;
     bool queued; /* under the lock */
+    bool done;   /* the loop's */
     size_t size;
     _Alignas(max_align_t) unsigned char bytes[];
 } s_job;
@@ -48,10 +49,12 @@ static void s_on_done(sut_task *t, void *arg)
 {
     (void)t;
     s_job *job = arg;
-    if (job->rq)
-        sut_request_wake(job->rq, 0); /* its fiber copies the bytes and frees */
-    else
+    if (!job->rq) {
         s_job_free(job);
+        return;
+    }
+    job->done = true;
+    sut_request_wake(job->rq, 0); /* its fiber copies the bytes and frees */
 }
 
 static s_job *s_next(sut_work_pool *p)
@@ -199,7 +202,7 @@ sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job_bytes, size_t siz
         return sut_fail_retry(rq, SUT_ERR_OVERLOADED, retry_ms, "Too much is waiting to be worked on.");
     }
     sut_status st = sut_request_park(rq);
-    if (st) {
+    if (st && !job->done) {
         s_abandon(p, job);
         // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the job is its thread's by now, or freed
         return sut_request_say_interrupted(rq, st);

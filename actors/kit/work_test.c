@@ -269,3 +269,54 @@ Test(work, a_request_has_so_much_memory_and_no_more, .timeout = 30)
     setenv("SUT_REQUEST_MEMORY", "65536", 1);
     cr_assert_eq(sut_test_actor(&fix_options, memory, NULL), 0);
 }
+
+/* ---- an end and an interruption in the same turn ---- */
+
+/* A timer's callback cancels, and lets the job end before it returns: so in one turn of the loop the cancel comes
+ * first, the job's end second, and only then the fiber. What was done must neither be lost nor leak (then the pool
+ * would never be idle again). */
+typedef struct together {
+    sut_request *rq;
+    sut_timer timer;
+    job j;
+    sut_status status;
+} together;
+
+static void cancel_and_let_end(sut_timer *timer, void *arg)
+{
+    (void)timer;
+    together *t = arg;
+    while (atomic_load(&s_begun) < 1)
+        ;
+    sut_request_cancel(t->rq);
+    pthread_mutex_unlock(&s_gate);
+    uint64_t end = sut_now_ns() + 100 * SUT_NS_PER_MS;
+    while (sut_now_ns() < end) /* the worker posts its end meanwhile */
+        ;
+}
+
+static sut_status wait_for_job(sut_request *rq, void *arg)
+{
+    together *t = arg;
+    t->rq = rq;
+    cr_assert_eq(sut_timer_start_ms(rq->runtime->loop, &t->timer, 0, cancel_and_let_end, t), 0);
+    t->status = sut_work(rq, gated, &t->j, sizeof(t->j));
+    return 0;
+}
+
+static sut_status ends_together(sut_request *rq, void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&s_gate);
+    together t = {.j.in = 7, .status = -1};
+    fix_all(rq, wait_for_job, &t, 1, 0);
+    while (sut_work_pool_busy(rq->runtime->work))
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+    cr_assert(t.status == SUT_ERR_CANCELLED || (t.status == 0 && t.j.out == 21), "%d", t.status);
+    return 0;
+}
+
+Test(work, an_end_and_a_cancel_may_come_together, .timeout = 40)
+{
+    cr_assert_eq(sut_test_actor(&fix_options, ends_together, NULL), 0);
+}
