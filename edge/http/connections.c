@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define CROWDED_WAIT_NS SUT_NS_PER_S
+#define FULL_WAIT_NS    (100 * SUT_NS_PER_MS)
 
 #define REFUSAL_BODY                                                                                                   \
     "{\"type\":\"urn:shareuptime:problem:overloaded\",\"title\":\"Too many connections.\",\"status\":503,"             \
@@ -156,13 +157,16 @@ void sut_connections_make_room(sut_connections *c, uint64_t now_ns)
 {
     (void)pthread_mutex_lock(&c->lock); /* a connection leaves the table before its descriptor is closed */
     bool crowded = c->count * 4 > c->max * 3;
+    uint64_t patience_ns = c->count < c->max ? CROWDED_WAIT_NS : FULL_WAIT_NS;
     for (size_t i = 0; crowded && i < c->top; i++) {
         sut_connection *slot = &c->slots[i];
         uint64_t since = atomic_load_explicit(&slot->waiting_since_ns, memory_order_relaxed);
-        if (slot->fd < 0 || since == 0 || now_ns < since + CROWDED_WAIT_NS)
+        if (slot->fd < 0 || since == 0 || now_ns < since + patience_ns)
+            continue;
+        /* first the word, so that whoever wakes by the shutdown knows why; and nobody who is at work by now */
+        if (!atomic_compare_exchange_strong(&slot->waiting_since_ns, &since, 0))
             continue;
         (void)shutdown(slot->fd, SHUT_RD);
-        atomic_store_explicit(&slot->waiting_since_ns, 0, memory_order_relaxed); /* once is enough */
         sut_metric_add(&s_ended, 1);
     }
     (void)pthread_mutex_unlock(&c->lock);

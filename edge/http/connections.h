@@ -16,7 +16,8 @@ typedef struct sut_connection {
     in_addr_t peer;
     uint16_t peer_port;                /* host byte order */
     bool capped;                       /* counts for its address */
-    _Atomic uint64_t waiting_since_ns; /* for (the rest of) a request's head; 0: a request is in work */
+    _Atomic uint64_t waiting_since_ns; /* for (the rest of) a head, or a step of a body; 0: a request is in work, or it
+                                          was ended to make room */
 } sut_connection;
 
 typedef struct sut_connections {
@@ -37,8 +38,9 @@ void sut_connections_accept_here(sut_connections *c);
 sut_connection *sut_connections_find(sut_connections *c, in_addr_t peer, uint16_t peer_port);
 /* Forgets one that is about to be closed. */
 void sut_connections_remove(sut_connections *c, in_addr_t peer, uint16_t peer_port);
-/* When more than three quarters of what may be open is, those that have been idle, or at sending a head, for more than
- * a second are ended: so slow clients make room for others instead of locking them out. */
+/* When more than three quarters of what may be open is, those that have been idle, or at sending a head or 4 KiB of a
+ * body, for more than a second are ended, and for more than 100 ms when nobody can come in any more: so slow clients
+ * make room for others instead of locking them out. */
 void sut_connections_make_room(sut_connections *c, uint64_t now_ns);
 /* Ends the reads of all of them: threads that wait for input go on. */
 void sut_connections_end_reads(sut_connections *c);

@@ -21,10 +21,12 @@ static sut_worker *worker_of(sut_exchange *x)
     return SUT_CONTAINER(x, sut_worker, x);
 }
 
-static sut_http_fault fault_of_read(sut_worker *w, bool late)
+static sut_http_fault fault_of_read(sut_worker *w, bool late, bool gave_way)
 {
     w->must_linger = true;
     w->x.rq.close = true;
+    if (gave_way)
+        return (sut_http_fault){503, "there are too many connections to wait for this body"};
     if (late)
         return (sut_http_fault){408, "the body did not come in time"};
     if (w->x.rq.chunked)
@@ -40,12 +42,14 @@ static sut_http_fault read_step(sut_worker *w, size_t len, uint64_t end_ns, size
         w->x.rq.close = w->must_linger = true;
         return (sut_http_fault){413, "the body is too large"};
     }
-    uint64_t step_end = sut_now_ns() + STEP_NS;
+    uint64_t now = sut_now_ns(), step_end = now + STEP_NS;
+    sut_worker_waits(w, now);
     sut_deadline_set(w, step_end < end_ns ? step_end : end_ns);
     int n = mg_read(w->conn, w->body.data + w->body.len, len);
-    bool late = sut_deadline_clear(w);
-    if (late || n < 0 || (!w->x.rq.chunked && (size_t)n < len))
-        return fault_of_read(w, late);
+    bool late = sut_deadline_clear(w), gave_way = sut_worker_gave_way(w);
+    sut_worker_waits(w, 0);
+    if (late || gave_way || n < 0 || (!w->x.rq.chunked && (size_t)n < len))
+        return fault_of_read(w, late, gave_way);
     w->body.len += (size_t)n;
     w->bytes_read += (size_t)n;
     *got = (size_t)n;
@@ -76,7 +80,7 @@ static sut_http_fault read_chunked(sut_worker *w, uint64_t end_ns)
             if (n == 0 && !late)
                 return (sut_http_fault){0, NULL};
             if (n <= 0)
-                return fault_of_read(w, late);
+                return fault_of_read(w, late, false);
             w->x.rq.close = w->must_linger = true;
             return (sut_http_fault){413, "the body is too large"};
         }

@@ -98,8 +98,9 @@ void sut_problem_fault(sut_exchange *x, const sut_http_fault *fault)
     static const struct {
         int status;
         const char *code;
-    } codes[] = {{408, "request_timeout"},    {413, "payload_too_large"}, {414, "uri_too_long"},
-                 {417, "expectation_failed"}, {431, "headers_too_large"}, {505, "version_not_supported"}};
+    } codes[] = {{408, "request_timeout"},      {413, "payload_too_large"}, {414, "uri_too_long"},
+                 {417, "expectation_failed"},   {431, "headers_too_large"}, {503, "overloaded"},
+                 {505, "version_not_supported"}};
     const char *code = "bad_request";
     for (size_t i = 0; i < SUT_ARRAY_LEN(codes); i++) {
         if (codes[i].status == fault->status)

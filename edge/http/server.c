@@ -98,12 +98,6 @@ static void learn_peer(sut_worker *w, const struct mg_request_info *ri)
         w->trusted_proxy = w->trusted_proxy || s->proxies[i] == w->peer;
 }
 
-static void set_waiting(sut_worker *w, uint64_t since_ns)
-{
-    if (w->slot)
-        atomic_store_explicit(&w->slot->waiting_since_ns, since_ns, memory_order_relaxed);
-}
-
 /* A new exchange on the worker's connection. */
 static sut_exchange *begin(sut_worker *w, const struct mg_request_info *ri)
 {
@@ -144,7 +138,7 @@ static int on_request(struct mg_connection *conn)
     sut_server *s = w->server;
     const struct mg_request_info *ri = mg_get_request_info(conn);
     sut_exchange *x = begin(w, ri);
-    set_waiting(w, 0);
+    sut_worker_waits(w, 0);
     atomic_fetch_add_explicit(&s->busy, 1, memory_order_relaxed);
     sut_http_fault fault = check(w, ri);
     if (fault.status) {
@@ -161,7 +155,7 @@ static int on_request(struct mg_connection *conn)
     w->bytes_read += x->rq.header_bytes;
     w->idle_since_ns = sut_now_ns();
     sut_exchange_end(w);
-    set_waiting(w, w->idle_since_ns);
+    sut_worker_waits(w, w->idle_since_ns);
     atomic_fetch_sub_explicit(&s->busy, 1, memory_order_relaxed);
     return 200;
 }

@@ -60,6 +60,17 @@ sut_worker *sut_worker_free(sut_worker *w);
 void sut_exchange_end(sut_worker *w);
 /* The descriptor of the worker's connection, or -1. */
 int sut_worker_fd(const sut_worker *w);
+/* Since when the worker has waited for its client; 0: it does not. */
+static inline void sut_worker_waits(sut_worker *w, uint64_t since_ns)
+{
+    if (w->slot)
+        atomic_store_explicit(&w->slot->waiting_since_ns, since_ns, memory_order_relaxed);
+}
+/* Waited, and was ended to make room for others. */
+static inline bool sut_worker_gave_way(const sut_worker *w)
+{
+    return w->slot && atomic_load_explicit(&w->slot->waiting_since_ns, memory_order_acquire) == 0;
+}
 /* deadline.c: past the deadline, reads from and writes to the connection end. */
 void sut_deadline_set(sut_worker *w, uint64_t deadline_ns);
 bool sut_deadline_clear(sut_worker *w); /* true if it has passed and the connection was ended */

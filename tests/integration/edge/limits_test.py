@@ -300,6 +300,22 @@ class Numbers(unittest.TestCase):
                 for s in slow:
                     s.close()
 
+    def test_slow_bodies_make_room_for_others(self):
+        head = b"POST /api/auth/login HTTP/1.1\r\nHost: e\r\nContent-Type: application/json\r\n"
+        with Edge(EDGE_THREADS="40") as edge:
+            slow = [edge.connect() for _ in range(31)]
+            try:
+                for i, s in enumerate(slow):
+                    s.sendall(head + (b"Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n" if i % 2 else b"Content-Length: 2000\r\n\r\n{"))
+                answers = [Reader(s).answer() for s in slow]
+                self.assertEqual(answers[0].status, 503, "long before a step's 3 s, after which it would be 408")
+                self.assertEqual(answers[0].code, "overloaded")
+                self.assertLessEqual({a.status for a in answers}, {503, 408}) # 408: when it was no longer crowded
+                self.assertEqual(edge.profile(token()).status, 200)
+            finally:
+                for s in slow:
+                    s.close()
+
     def test_trickling_connections_do_not_hurt_others(self):
         with Edge(EDGE_HEADER_MS="60000") as edge:
             held = [edge.connect() for _ in range(100)]
