@@ -104,7 +104,7 @@ function(sut_unit_test name)
     target_link_libraries(${name}_test PRIVATE PkgConfig::CRITERION)
   endif()
   add_test(NAME ${name}_test COMMAND ${name}_test)
-  set_tests_properties(${name}_test PROPERTIES TIMEOUT 300 LABELS unit)
+  set_tests_properties(${name}_test PROPERTIES TIMEOUT 900 LABELS unit)
 endfunction()
 
 # sut_pkg(VAR name…): an imported target PkgConfig::VAR, found once.

@@ -1,7 +1,8 @@
 /* Runs Criterion's tests without Criterion's runner, for builds under ThreadSanitizer only: there BoxFort cannot map
  * its arena ("Could not initialize inheritable arena"). The tests are found in the section that the Test macro puts
- * them in; each runs in a forked child with its suite's and its own set-up; the few functions that the macros call are
- * here. Arguments: --filter SUITE/TEST (a glob). Prints what Criterion prints of failures, and its closing line. */
+ * them in; each runs in a forked child with its suite's and its own set-up, a few beside each other; the few functions
+ * that the macros call are here. Arguments: --filter SUITE/TEST (a glob). Prints what Criterion prints of failures, and
+ * its closing line. */
 #include <criterion/criterion.h>
 #include <criterion/options.h>
 #include <criterion/redirect.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define SLOWDOWN 5 /* TSan's, for time limits */
+#define JOBS     4 /* tests at a time: most of them wait */
 
 extern struct criterion_test *__start_cr_tst[], *__stop_cr_tst[];
 extern struct criterion_suite *__start_cr_sts[] __attribute__((weak)), *__stop_cr_sts[] __attribute__((weak));
@@ -23,6 +25,11 @@ extern struct criterion_suite *__start_cr_sts[] __attribute__((weak)), *__stop_c
 struct criterion_options criterion_options;
 static const struct criterion_test *s_test;
 static const struct criterion_suite *s_suite;
+static struct {
+    pid_t pid;
+    const struct criterion_test *test;
+} s_running[JOBS];
+static int s_failing;
 
 /* ---- what the macros call ---- */
 
@@ -127,19 +134,46 @@ static unsigned time_limit(void)
     return seconds > 0 ? (unsigned)(seconds * SLOWDOWN) + 1 : 600;
 }
 
-static bool passed(int status)
+static bool passed(const struct criterion_test *test, int status)
 {
     if (WIFSIGNALED(status)) {
-        if (WTERMSIG(status) == s_test->data->signal)
+        if (WTERMSIG(status) == test->data->signal)
             return true;
-        fprintf(stderr, "[----] %s::%s: %s\n", s_test->category, s_test->name, strsignal(WTERMSIG(status)));
+        fprintf(stderr, "[----] %s::%s: %s\n", test->category, test->name, strsignal(WTERMSIG(status)));
         return false;
     }
-    return s_test->data->signal == 0 && WEXITSTATUS(status) == s_test->data->exit_code;
+    return test->data->signal == 0 && WEXITSTATUS(status) == test->data->exit_code;
 }
 
-static bool run(const struct criterion_test *test)
+static void failed(const struct criterion_test *test)
 {
+    s_failing++;
+    fprintf(stderr, "[FAIL] %s::%s\n", test->category, test->name);
+}
+
+/* Waits until one of the running tests ends. False if none runs. */
+static bool reap(void)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, 0)) < 0)
+        if (errno != EINTR)
+            return false;
+    for (int i = 0; i < JOBS; i++)
+        if (s_running[i].pid == pid) {
+            s_running[i].pid = 0;
+            if (!passed(s_running[i].test, status))
+                failed(s_running[i].test);
+        }
+    return true;
+}
+
+static void start(const struct criterion_test *test)
+{
+    int i = 0;
+    while (i < JOBS && s_running[i].pid)
+        if (++i == JOBS && reap())
+            i = 0;
     s_test = test;
     s_suite = suite_of(test);
     fflush(NULL);
@@ -149,17 +183,16 @@ static bool run(const struct criterion_test *test)
         test->test();
         exit(0); /* TSan turns it into 66 if it has reported anything */
     }
-    int status;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            pid = -1;
-    return pid > 0 && passed(status);
+    if (pid < 0)
+        failed(test);
+    else
+        s_running[i].pid = pid, s_running[i].test = test;
 }
 
 int main(int argc, char **argv)
 {
     const char *filter = argc == 3 && strcmp(argv[1], "--filter") == 0 ? argv[2] : "*";
-    int tested = 0, failing = 0;
+    int tested = 0;
     for (struct criterion_test **t = __start_cr_tst; t < __stop_cr_tst; t++) {
         char name[256];
         if (!*t || (*t)->data->disabled)
@@ -168,12 +201,14 @@ int main(int argc, char **argv)
         if (fnmatch(filter, name, 0) != 0)
             continue;
         tested++;
-        if ((*t)->data->kind_ == CR_TEST_NORMAL && run(*t))
-            continue;
-        failing++;
-        fprintf(stderr, "[FAIL] %s::%s\n", (*t)->category, (*t)->name);
+        if ((*t)->data->kind_ == CR_TEST_NORMAL)
+            start(*t);
+        else
+            failed(*t);
     }
+    while (reap())
+        continue;
     fprintf(stderr, "[====] Synthesis: Tested: %d | Passing: %d | Failing: %d | Crashing: 0\n", tested,
-            tested - failing, failing);
-    return failing > 0 || tested == 0;
+            tested - s_failing, s_failing);
+    return s_failing > 0 || tested == 0;
 }
