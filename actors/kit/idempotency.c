@@ -106,8 +106,29 @@ static sut_status s_run_and_keep(sut_request *rq, sut_pg_tx *tx, void *arg)
     return st;
 }
 
+/* Schemas are shallow; what is deeper than this is taken for secret. */
+#define S_SECRET_DEPTH 16
+
+static bool s_field_is_secret(const sut_field *f, int depth);
+
+static bool s_has_secret(const sut_record *record, int depth)
+{
+    for (size_t i = 0; record && i < record->count; i++)
+        if (s_field_is_secret(&record->fields[i], depth))
+            return true;
+    return false;
+}
+
+static bool s_field_is_secret(const sut_field *f, int depth)
+{
+    return (f->flags & SUT_F_SECRET) || depth == 0 || s_has_secret(f->record, depth - 1) ||
+           (f->element && s_field_is_secret(f->element, depth - 1));
+}
+
 sut_status sut_pg_tx_once(sut_request *rq, sut_pg_tx_fn fn, void *arg, void *out)
 {
+    if (rq->method && (s_has_secret(rq->method->in, S_SECRET_DEPTH) || s_has_secret(rq->method->out, S_SECRET_DEPTH)))
+        return sut_fail_internal(rq, "%s has secret fields: neither they nor their hash may be kept", rq->method->name);
     if (!rq->idempotency_key.len || !rq->method || !rq->input)
         return sut_pg_tx_run(rq, fn, arg);
     s_once once = {.fn = fn, .arg = arg, .out = out};

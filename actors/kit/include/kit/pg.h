@@ -178,7 +178,8 @@ SUT_MUST_CHECK sut_status sut_pg_tx_run(sut_request *rq, sut_pg_tx_fn fn, void *
 /* As sut_pg_tx_run, and for a call that carries an idempotency key at most once in 24 hours: the reply is kept by
  * principal, method and key, in this same transaction, and given again to a call that repeats the key; fn does not run
  * then. So `out` is the handler's, and fn must have filled all of it when it returns 0. The same key with another input
- * is SUT_ERR_CONFLICT. For the one transaction of a handler whose method is not idempotent by itself. */
+ * is SUT_ERR_CONFLICT. For the one transaction of a handler whose method is not idempotent by itself. Not for methods
+ * with secret fields, since input's hash and reply are kept: there it is SUT_ERR_INTERNAL, always. */
 SUT_MUST_CHECK sut_status sut_pg_tx_once(sut_request *rq, sut_pg_tx_fn fn, void *arg, void *out);
 
 /* Executes now: sends what is queued (BEGIN too, if it is the first) and this, and waits: one round trip. */
