@@ -7,7 +7,7 @@ const { createProxyMiddleware } = require('http-proxy-middleware');
 const http = require('http');
 const jwt = require('jsonwebtoken');
 
-const { PORT, USER_SERVICE_URL, JWT_SECRET } = process.env;
+const { PORT, USER_SERVICE_URL, JWT_SECRET, PROXY_KEEPALIVE } = process.env;
 const app = express();
 
 app.use(rateLimit({ windowMs: 60 * 1000, limit: 1e9, standardHeaders: 'draft-7', legacyHeaders: false }));
@@ -31,7 +31,8 @@ app.get('/health', (req, res) => {
 app.use(createProxyMiddleware({
   target: USER_SERVICE_URL,
   pathFilter: '/api/users',
-  agent: new http.Agent({ keepAlive: true, maxSockets: 64 }),
+  // By itself the middleware opens a connection a request, as the seed's gateway does.
+  ...(PROXY_KEEPALIVE === '1' ? { agent: new http.Agent({ keepAlive: true, maxSockets: 64 }) } : {}),
 }));
 
 app.listen(Number(PORT), '127.0.0.1', () => console.log('ready'));
