@@ -126,7 +126,7 @@ Test(session, another_version_costs_the_connection)
 
 Test(session, reserved_kinds_and_welcome_cost_the_connection)
 {
-    static const sut_kind kinds[] = {SUT_WELCOME, SUT_PUBLISH, SUT_SUBSCRIBE, SUT_ACK, SUT_TAP, SUT_STREAM_OPEN};
+    static const sut_kind kinds[] = {SUT_WELCOME, SUT_PUBLISHED, SUT_DELIVER, SUT_GAP, SUT_MARKER, SUT_STREAM_OPEN};
     for (size_t i = 0; i < SUT_ARRAY_LEN(kinds); i++) {
         uint64_t s = peer_ready("edge-1");
         peer_sends(s, kinds[i], 4);

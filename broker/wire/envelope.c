@@ -17,7 +17,17 @@ enum { /* keys of the options map */
        OPT_RETRY_AFTER,
        OPT_SEQUENCE,
        OPT_SESSION,
-       OPT_HTTP_STATUS
+       OPT_HTTP_STATUS,
+       OPT_EVENT_ID,
+       OPT_SOURCE,
+       OPT_NUMBER,
+       OPT_EPOCH,
+       OPT_NOT_BEFORE,
+       OPT_PUBLISHED_AT,
+       OPT_DEDUP,
+       OPT_DUPLICATE,
+       OPT_REPLAYED,
+       OPT_GENERATION
 };
 
 const char *sut_envelope_fault_text(sut_envelope_fault f)
@@ -100,12 +110,14 @@ static bool traceparent_valid(sut_str s)
 
 static bool kind_known(unsigned kind)
 {
-    return (kind >= SUT_HELLO && kind <= SUT_BYE) || (kind >= SUT_CALL && kind <= SUT_CREDIT);
+    return (kind >= SUT_HELLO && kind <= SUT_BYE) || (kind >= SUT_CALL && kind <= SUT_CREDIT) ||
+           (kind >= SUT_PUBLISH && kind <= SUT_MARKER) || kind == SUT_TAP;
 }
 
+/* A publish without a subject holds a batch. */
 static bool kind_needs_subject(unsigned kind)
 {
-    return kind == SUT_CALL || kind == SUT_CREDIT;
+    return kind == SUT_CALL || kind == SUT_CREDIT || kind == SUT_DELIVER;
 }
 
 static sut_envelope_fault read_uint(sut_mp_in *in, uint64_t max, uint64_t *out)
@@ -184,6 +196,26 @@ static sut_envelope_fault read_option_str(sut_mp_in *in, size_t max, sut_str *ou
     return !fault && out->len == 0 ? SUT_ENV_RANGE : fault;
 }
 
+static sut_envelope_fault read_event_id(sut_mp_in *in, sut_str *out)
+{
+    sut_mp_item item;
+    sut_envelope_fault fault = sut_mp_next(in, &item);
+    if (fault)
+        return fault;
+    if (item.type != SUT_MP_BIN)
+        return SUT_ENV_TYPE;
+    *out = item.v.s;
+    return out->len == SUT_EVENT_ID_LEN ? SUT_ENV_OK : SUT_ENV_RANGE;
+}
+
+static sut_envelope_fault read_time(sut_mp_in *in, int64_t *out)
+{
+    uint64_t us = 0;
+    sut_envelope_fault fault = read_uint(in, INT64_MAX, &us);
+    *out = (int64_t)us;
+    return fault;
+}
+
 static sut_envelope_fault read_subject(sut_mp_in *in, unsigned kind, sut_str *out)
 {
     sut_envelope_fault fault = next_str(in, out);
@@ -242,6 +274,16 @@ static sut_envelope_fault read_option(sut_mp_in *in, uint64_t key, sut_envelope_
     case OPT_SEQUENCE: return read_uint(in, UINT64_MAX, &o->sequence);
     case OPT_SESSION: return read_uint(in, UINT64_MAX, &o->session);
     case OPT_HTTP_STATUS: return read_u32(in, &o->http_status);
+    case OPT_EVENT_ID: return read_event_id(in, &o->event_id);
+    case OPT_SOURCE: return read_option_str(in, SUT_SOURCE_MAX, &o->source);
+    case OPT_NUMBER: return read_uint(in, UINT64_MAX, &o->number);
+    case OPT_EPOCH: return read_uint(in, UINT64_MAX, &o->epoch);
+    case OPT_NOT_BEFORE: return read_time(in, &o->not_before);
+    case OPT_PUBLISHED_AT: return read_time(in, &o->published_at);
+    case OPT_DEDUP: return read_u32(in, &o->dedup);
+    case OPT_DUPLICATE: return read_u32(in, &o->duplicate);
+    case OPT_REPLAYED: return read_u32(in, &o->replayed);
+    case OPT_GENERATION: return read_u32(in, &o->generation);
     default: return sut_mp_skip(in, UNKNOWN_DEPTH); /* a newer peer's */
     }
 }
@@ -364,18 +406,33 @@ sut_envelope_fault sut_envelope_decode(const uint8_t *bytes, size_t len, sut_env
 
 /* ---- encoding ---- */
 
-/* All that is not the bytes of a string: 95 bytes at most, rounded up. */
-#define FIXED_BOUND 128
+/* All that is not the bytes of a string: 195 bytes at most, rounded up. */
+#define FIXED_BOUND 224
 
 size_t sut_envelope_size_bound(const sut_envelope *env)
 {
     return FIXED_BOUND + env->subject.len + env->key.len + env->principal.session.len + env->traceparent.len +
-           env->opt.idempotency_key.len + env->opt.instance.len + env->body.len;
+           env->opt.idempotency_key.len + env->opt.instance.len + env->opt.source.len + env->opt.event_id.len +
+           env->body.len;
 }
 
 static bool str_encodable(sut_str s, size_t max)
 {
     return s.len == 0 || (s.len <= max && sut_mp_utf8(s.ptr, s.len));
+}
+
+static int option_count(const sut_envelope_options *o)
+{
+    return (o->idempotency_key.len > 0) + (o->instance.len > 0) + (o->attempt > 0) + (o->credits > 0) +
+           (o->retry_after_ms > 0) + (o->sequence > 0) + (o->session > 0) + (o->http_status > 0) +
+           (o->event_id.len > 0) + (o->source.len > 0) + (o->number > 0) + (o->epoch > 0) + (o->not_before > 0) +
+           (o->published_at > 0) + (o->dedup > 0) + (o->duplicate > 0) + (o->replayed > 0) + (o->generation > 0);
+}
+
+static bool options_encodable(const sut_envelope_options *o)
+{
+    return str_encodable(o->source, SUT_SOURCE_MAX) && o->not_before >= 0 && o->published_at >= 0 &&
+           (o->event_id.len == 0 || o->event_id.len == SUT_EVENT_ID_LEN) && option_count(o) < SUT_OPTIONS_MAX;
 }
 
 static bool encodable(const sut_envelope *e)
@@ -390,7 +447,7 @@ static bool encodable(const sut_envelope *e)
         return false;
     return str_encodable(e->key, SUT_KEY_MAX) && str_encodable(e->principal.session, SESSION_MAX) &&
            str_encodable(e->opt.idempotency_key, SUT_IDEMPOTENCY_KEY_MAX) &&
-           str_encodable(e->opt.instance, INSTANCE_MAX);
+           str_encodable(e->opt.instance, INSTANCE_MAX) && options_encodable(&e->opt);
 }
 
 static uint8_t *put_str_or_nil(uint8_t *p, sut_str s)
@@ -426,10 +483,34 @@ static uint8_t *put_option_uint(uint8_t *p, uint8_t key, uint64_t v, uint8_t *he
     return sut_mp_put_uint(p, v);
 }
 
+static uint8_t *put_event_id(uint8_t *p, sut_str id, uint8_t *head)
+{
+    if (id.len == 0)
+        return p;
+    (*head)++;
+    *p++ = OPT_EVENT_ID;
+    p = sut_mp_put_bin_head(p, id.len);
+    return sut_mp_put_bytes(p, id);
+}
+
+static uint8_t *put_event_options(uint8_t *p, const sut_envelope_options *o, uint8_t *head)
+{
+    p = put_event_id(p, o->event_id, head);
+    p = put_option_str(p, OPT_SOURCE, o->source, head);
+    p = put_option_uint(p, OPT_NUMBER, o->number, head);
+    p = put_option_uint(p, OPT_EPOCH, o->epoch, head);
+    p = put_option_uint(p, OPT_NOT_BEFORE, (uint64_t)o->not_before, head);
+    p = put_option_uint(p, OPT_PUBLISHED_AT, (uint64_t)o->published_at, head);
+    p = put_option_uint(p, OPT_DEDUP, o->dedup, head);
+    p = put_option_uint(p, OPT_DUPLICATE, o->duplicate, head);
+    p = put_option_uint(p, OPT_REPLAYED, o->replayed, head);
+    return put_option_uint(p, OPT_GENERATION, o->generation, head);
+}
+
 static uint8_t *put_options(uint8_t *p, const sut_envelope_options *o)
 {
     uint8_t *head = p++;
-    *head = 0x80; /* a fixmap: there are fewer than 16 */
+    *head = 0x80; /* a fixmap: fewer than 16 of them are set, see encodable() */
     p = put_option_str(p, OPT_IDEMPOTENCY_KEY, o->idempotency_key, head);
     p = put_option_str(p, OPT_INSTANCE, o->instance, head);
     p = put_option_uint(p, OPT_ATTEMPT, o->attempt, head);
@@ -437,7 +518,8 @@ static uint8_t *put_options(uint8_t *p, const sut_envelope_options *o)
     p = put_option_uint(p, OPT_RETRY_AFTER, o->retry_after_ms, head);
     p = put_option_uint(p, OPT_SEQUENCE, o->sequence, head);
     p = put_option_uint(p, OPT_SESSION, o->session, head);
-    return put_option_uint(p, OPT_HTTP_STATUS, o->http_status, head);
+    p = put_option_uint(p, OPT_HTTP_STATUS, o->http_status, head);
+    return put_event_options(p, o, head);
 }
 
 static uint8_t *put_envelope(uint8_t *p, const sut_envelope *e)

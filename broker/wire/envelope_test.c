@@ -59,6 +59,16 @@ static void assert_same(const sut_envelope *a, const sut_envelope *b)
     cr_assert_eq(a->opt.sequence, b->opt.sequence);
     cr_assert_eq(a->opt.session, b->opt.session);
     cr_assert_eq(a->opt.http_status, b->opt.http_status);
+    assert_str(a->opt.event_id, b->opt.event_id, "event_id");
+    assert_str(a->opt.source, b->opt.source, "source");
+    cr_assert_eq(a->opt.number, b->opt.number);
+    cr_assert_eq(a->opt.epoch, b->opt.epoch);
+    cr_assert_eq(a->opt.not_before, b->opt.not_before);
+    cr_assert_eq(a->opt.published_at, b->opt.published_at);
+    cr_assert_eq(a->opt.dedup, b->opt.dedup);
+    cr_assert_eq(a->opt.duplicate, b->opt.duplicate);
+    cr_assert_eq(a->opt.replayed, b->opt.replayed);
+    cr_assert_eq(a->opt.generation, b->opt.generation);
     assert_str(a->body, b->body, "body");
 }
 
@@ -74,6 +84,64 @@ static void round_trip(const sut_envelope *env)
     cr_assert_eq(used, b.len);
     assert_same(&got, env);
     sut_buf_deinit(&b);
+}
+
+static sut_envelope full_event(sut_kind kind)
+{
+    return (sut_envelope){
+        .version = SUT_PROTOCOL_VERSION,
+        .kind = (uint8_t)kind,
+        .id = 9,
+        .subject = SUT_STR("user.registered"),
+        .key = SUT_STR("42"),
+        .principal = {.user_id = 42, .level = 1},
+        .traceparent = SUT_STR(TRACE),
+        .opt = {.attempt = 8,
+                .sequence = UINT64_MAX,
+                .event_id = SUT_STR("\0\1\2\3\4\5\6\7\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8"),
+                .source = SUT_STR("auth_db"),
+                .number = UINT64_MAX,
+                .epoch = UINT64_MAX,
+                .not_before = INT64_MAX,
+                .published_at = INT64_MAX,
+                .dedup = SUT_DEDUP_SOURCE,
+                .duplicate = 1,
+                .replayed = 1,
+                .generation = UINT32_MAX},
+        .body = SUT_STR("\x81\xa2id\x2a"),
+    };
+}
+
+Test(envelope, events_come_back)
+{
+    static const sut_kind kinds[] = {SUT_PUBLISH,  SUT_PUBLISHED, SUT_SUBSCRIBE, SUT_DELIVER,     SUT_ACK,    SUT_NACK,
+                                     SUT_PROGRESS, SUT_TERM,      SUT_GAP,       SUT_UNSUBSCRIBE, SUT_MARKER, SUT_TAP};
+    for (size_t i = 0; i < SUT_ARRAY_LEN(kinds); i++) {
+        sut_envelope e = full_event(kinds[i]);
+        round_trip(&e);
+    }
+}
+
+Test(envelope, an_event_id_is_sixteen_bytes_of_bin)
+{
+    static const char *const options[] = {"\x81\x09\xc4\x02zz", "\x81\x09\xc4\x00"};
+    static const char as_str[] = "\x81\x09\xb0"
+                                 "0123456789abcdef";
+    sut_envelope got;
+    size_t used;
+    for (size_t i = 0; i < 3; i++) {
+        static const char head[] = "\x9a\x01\x14\x01\xa3"
+                                   "a.b"
+                                   "\xc0\x00\xc0\xc0";
+        char bytes[64];
+        size_t len = sizeof(head) - 1;
+        memcpy(bytes, head, len);
+        size_t n = i == 0 ? 6 : i == 1 ? 4 : sizeof(as_str) - 1;
+        memcpy(bytes + len, i < 2 ? options[i] : as_str, n);
+        memcpy(bytes + len + n, "\xc4\x00", 2);
+        cr_expect_eq(sut_envelope_decode((const uint8_t *)bytes, len + n + 2, &got, &used),
+                     i < 2 ? SUT_ENV_RANGE : SUT_ENV_TYPE, "case %zu", i);
+    }
 }
 
 Test(envelope, full_comes_back)
@@ -185,7 +253,8 @@ static const position_case s_positions[] = {
     CASE(1, "\x00", SUT_ENV_KIND, "kind 0"),
     CASE(1, "\x06", SUT_ENV_KIND, "kind 6"),
     CASE(1, "\x0f", SUT_ENV_KIND, "kind 15"),
-    CASE(1, "\x14", SUT_ENV_KIND, "publish, reserved"),
+    CASE(1, "\x1f", SUT_ENV_KIND, "kind 31"),
+    CASE(1, "\x32", SUT_ENV_KIND, "stream_open, reserved"),
     CASE(1, "\xcc\xff", SUT_ENV_KIND, "kind 255"),
     CASE(1, "\xcd\x01\x0a", SUT_ENV_KIND, "kind 266 is not call"),
     CASE(1, "\xff", SUT_ENV_RANGE, "kind -1"),
@@ -453,11 +522,11 @@ Test(envelope, encoder_refuses_what_the_decoder_would)
 {
     sut_buf b;
     sut_buf_init(&b, 0);
-    sut_envelope bad[9];
+    sut_envelope bad[11];
     for (size_t i = 0; i < SUT_ARRAY_LEN(bad); i++)
         bad[i] = full_envelope();
     bad[0].kind = 0;
-    bad[1].kind = SUT_PUBLISH;
+    bad[1].kind = SUT_STREAM_OPEN;
     bad[2].subject = SUT_STR("User.get");
     bad[3].subject = SUT_STR_NONE;
     bad[4].traceparent = SUT_STR("00-x");
@@ -465,6 +534,8 @@ Test(envelope, encoder_refuses_what_the_decoder_would)
     bad[6].principal.user_id = -1;
     bad[7].key = SUT_STR("\xff");
     bad[8].principal.user_id = INT64_C(1) << 53;
+    bad[9].opt.event_id = SUT_STR("too short");
+    bad[10].opt.not_before = -1;
     for (size_t i = 0; i < SUT_ARRAY_LEN(bad); i++)
         cr_expect_eq(sut_envelope_encode(&b, &bad[i]), -EINVAL, "case %zu", i);
     cr_assert_eq(b.len, 0);

@@ -38,7 +38,7 @@ static const sample samples[] = {
                               "echo.bad" CALL_REST),
     SAMPLE("an unknown kind", "\x9a\x01\x7f\x01\xa8"
                               "echo.bad" CALL_REST),
-    SAMPLE("a reserved kind", "\x9a\x01\x28\x01\xa8"
+    SAMPLE("a reserved kind", "\x9a\x01\x32\x01\xa8"
                               "echo.bad" CALL_REST),
     SAMPLE("a subject with a space", "\x9a\x01\x0a\x01\xa8"
                                      "echo bad" CALL_REST),

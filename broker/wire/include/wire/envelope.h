@@ -15,8 +15,10 @@
 #define SUT_OPTIONS_MAX         16 /* entries of the options map */
 #define SUT_IDEMPOTENCY_KEY_MAX 255
 #define SUT_MSGPACK_DEPTH_MAX   16
+#define SUT_EVENT_ID_LEN        16 /* bytes: an event's identity, minted by its publisher, never changed */
+#define SUT_SOURCE_MAX          64 /* bytes of a source's name */
 
-/* All numbers are reserved from the first day; those marked (next) are refused as bad_envelope by this build. */
+/* All numbers are reserved from the first day; streams (next) are refused as bad_envelope by this build. */
 typedef enum sut_kind {
     SUT_HELLO = 1,
     SUT_WELCOME = 2,
@@ -37,8 +39,9 @@ typedef enum sut_kind {
     SUT_PROGRESS = 26,
     SUT_TERM = 27,
     SUT_GAP = 28,
-    SUT_UNSUBSCRIBE = 29, /* (next) */
-    SUT_TAP = 40,         /* (next) */
+    SUT_UNSUBSCRIBE = 29,
+    SUT_MARKER = 30, /* all up to `sequence` has been sent to this subscription */
+    SUT_TAP = 40,
     SUT_STREAM_OPEN = 50,
     SUT_STREAM_CHUNK = 51,
     SUT_STREAM_CREDIT = 52,
@@ -59,10 +62,21 @@ typedef struct sut_envelope_options {
     uint32_t attempt;        /* 1 for the first delivery of a call, 2 after failover; 0: not said */
     uint32_t credits;        /* credit, hello: how many more calls may be sent */
     uint32_t retry_after_ms; /* error */
-    uint64_t sequence;       /* events */
+    uint64_t sequence;       /* events: position in the journal */
     uint64_t session;        /* welcome */
     uint32_t http_status;    /* error: the status that the schema declares */
+    sut_str event_id;        /* publish, deliver: SUT_EVENT_ID_LEN bytes */
+    sut_str source;          /* publish: who numbers its publishes without gaps (an outbox relay) */
+    uint64_t number, epoch;  /* publish: of that source; a lower epoch than the last one seen is refused */
+    int64_t not_before;      /* publish: microseconds since 1970 UTC; not delivered earlier */
+    int64_t published_at;    /* deliver: when the journal took it, microseconds since 1970 UTC */
+    uint32_t dedup;          /* published: sut_dedup, which rule found out whether it is a duplicate */
+    uint32_t duplicate;      /* published: 1: it was there before; sequence is the first one's if known */
+    uint32_t replayed;       /* deliver, publish: 1: history that is told again */
+    uint32_t generation;     /* deliver: of the group's dedup space; a replay begins a new one */
 } sut_envelope_options;
+
+typedef enum sut_dedup { SUT_DEDUP_NONE, SUT_DEDUP_SOURCE, SUT_DEDUP_WINDOW } sut_dedup;
 
 typedef struct sut_envelope {
     uint8_t version;

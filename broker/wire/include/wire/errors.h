@@ -30,6 +30,11 @@
     X(OUTCOME_UNKNOWN, "outcome_unknown", 503, "It may have been executed; retry only with an idempotency key.")       \
     X(DEADLINE_EXCEEDED, "deadline_exceeded", 504, "The deadline passed before an answer came.")                       \
     X(CANCELLED, "cancelled", 499, "The caller cancelled the call.")                                                   \
+    X(NO_SUCH_EVENT, "no_such_event", 404, "No schema declares an event of this subject.")                             \
+    X(FENCED, "fenced", 409, "A newer epoch of this source has published: this one is over.")                          \
+    X(SOURCE_GAP, "source_gap", 409, "The source's number does not follow the last one that was taken.")               \
+    X(POSITION_GONE, "position_gone", 410, "Retention has removed that part of the journal.")                          \
+    X(STORAGE_FULL, "storage_full", 507, "The journal cannot be written; nothing was published, reading goes on.")     \
     X(INTERNAL, "internal", 500, "A fault of ours; trace_id finds it in the logs.")
 
 typedef enum sut_err {

@@ -39,6 +39,29 @@ typedef struct sut_method {
     size_t error_count;
 } sut_method;
 
+/* ---- events ---- */
+
+/* One event, as `events:` of a schema declares it. Events hold no secret fields; proto-gen refuses them. */
+typedef struct sut_event {
+    const char *subject; /* "user.registered" */
+    const char *service; /* the domain that declares it, "auth": only who may serve that publishes it … */
+    bool open;           /* … unless `open: true`: whoever the access list lets */
+    const sut_record *body;
+    const sut_field *key; /* i64 or string field of the body that orders it; NULL: unordered */
+    const char *since, *doc;
+} sut_event;
+
+/* One entry of `consumes:`: an event that a service takes as one of a durable group. Entries of one service with the
+ * same group are one group, told apart by subject. */
+typedef struct sut_consumer {
+    const char *name;    /* "user.registered_profile": domain, then the entry's name; for logs */
+    const char *service; /* "user" */
+    const char *group;   /* "user-profile" */
+    const sut_event *event;
+    uint32_t ack_wait_ms; /* 5,000 unless said */
+    const char *doc;
+} sut_consumer;
+
 typedef struct sut_domain {
     const char *name;                 /* "user" */
     const sut_method *const *methods; /* sorted by name */
@@ -47,6 +70,10 @@ typedef struct sut_domain {
     size_t record_count;
     const sut_error_desc *const *errors; /* the domain's own */
     size_t error_count;
+    const sut_event *const *events; /* sorted by subject */
+    size_t event_count;
+    const sut_consumer *const *consumers; /* sorted by name */
+    size_t consumer_count;
 } sut_domain;
 
 /* All domains, in name order; defined in the generated schema_tables library. */
@@ -59,8 +86,18 @@ extern const size_t sut_method_count;
 extern const sut_method *const sut_routes[];
 extern const size_t sut_route_count;
 
+/* All events, sorted by subject. */
+extern const sut_event *const sut_events[];
+extern const size_t sut_event_count;
+/* All consumers, sorted by group, then subject: each group is one run. */
+extern const sut_consumer *const sut_consumers[];
+extern const size_t sut_consumer_count;
+
 /* Look-ups over sut_domains by binary search; NULL if there is none. */
 const sut_method *sut_method_find(sut_str name);
+const sut_event *sut_event_find(sut_str subject);
+/* The service that declares this group; NULL if no schema does: then it is a tool's. */
+const char *sut_group_service(sut_str group);
 const sut_record *sut_schema_record(sut_str domain, sut_str record);
 /* The error by code: the method's domain first, then the platform's; NULL if unknown. `m` may be NULL. */
 const sut_error_desc *sut_method_error(const sut_method *m, sut_str code);

@@ -18,4 +18,13 @@ typedef struct sut_service_entry {
     sut_status (*call)(sut_request *rq, const void *in, void *out);
 } sut_service_entry;
 
+/* One event that a service consumes: `body` points to a struct of consumer->event->body. Returns 0: done, the event is
+ * acknowledged; anything else: it is delivered again later, and at last becomes a dead letter with the error's words.
+ * gen/NAME_service.h declares the handlers (`sut_status user_on_registered(sut_request *rq, const auth_user_registered
+ * *event)`) and `NAME_consumer_entries[NAME_consumer_entry_count]`, sorted by group, then subject. */
+typedef struct sut_consumer_entry {
+    const sut_consumer *consumer;
+    sut_status (*take)(sut_request *rq, const void *body);
+} sut_consumer_entry;
+
 #endif
