@@ -1,4 +1,4 @@
-/* libsut: the client of the ShareUpTime bus. Calls methods, serves them, and (next) publishes and subscribes.
+/* libsut: the client of the ShareUpTime bus. Calls methods, serves them, publishes and subscribes.
  *
  * One sut_client is one peer: it keeps one session with the broker, makes a new socket and says hello again whenever
  * the old one is lost (backoff with full jitter, 10 ms to 1 s), and decides call by call what was in flight: an
@@ -118,6 +118,116 @@ void sut_incoming_on_cancel(sut_incoming *in, void (*fn)(void *arg), void *arg);
 /* Exactly one of these for each incoming, from any thread; frees it. Late or lost sessions are handled inside. */
 void sut_reply(sut_incoming *in, sut_str body);
 void sut_reply_error(sut_incoming *in, const sut_error_body *e);
+
+/* ---- publishing ---- */
+
+typedef struct sut_publish {
+    sut_str subject;                /* "probe.sent" */
+    sut_str key;                    /* may be absent: the broker takes it from the body */
+    sut_str body;                   /* msgpack map; copied */
+    const uint8_t *event_id;        /* SUT_EVENT_ID_LEN bytes; NULL: one is minted */
+    int64_t not_before_us;          /* 0: at once */
+    const sut_principal *principal; /* NULL: none; tools may not set one */
+    sut_str traceparent;            /* absent: a new one is made */
+    uint64_t number;                /* of the batch's source; else 0 */
+    bool replayed;                  /* history from another broker */
+} sut_publish;
+
+typedef struct sut_publish_options {
+    uint32_t timeout_ms; /* 0: 3,000 */
+    sut_str source;      /* absent: none; with `number` in each event */
+    uint64_t epoch;
+} sut_publish_options;
+
+/* What a publish came to. Valid during the callback only. */
+typedef struct sut_published {
+    int err; /* 0: on disk; else a sut_err, and nothing was published, but for SUT_ERR_OUTCOME_UNKNOWN */
+    sut_str code, message, body; /* of the error; body is the error body */
+    uint32_t retry_after_ms;
+    const uint64_t *sequences; /* one an event; 0: delayed, or a duplicate whose place is forgotten */
+    const bool *duplicates;
+    size_t count;
+    sut_dedup dedup;
+} sut_published;
+typedef void (*sut_published_fn)(void *arg, const sut_published *p);
+
+/* Publishes `count` events, 1 to SUT_PUBLISH_MAX, all or none. The callback runs exactly once if 0 is returned. Since
+ * an event's id makes a repetition harmless, a publish that a lost session left undecided is sent again on the next
+ * one, until its time is over: then it ends as SUT_ERR_OUTCOME_UNKNOWN. Publishes of one client reach the broker in
+ * order. Statuses as sut_call_start. */
+#define SUT_PUBLISH_MAX 1000
+SUT_MUST_CHECK sut_status sut_publish_start(sut_client *c, const sut_publish *events, size_t count,
+                                            const sut_publish_options *opt, sut_published_fn fn, void *arg);
+/* Blocking style, one event: 0 and *sequence; a sut_err above 0 with one line in `error`; or negative as
+ * sut_call_start. */
+SUT_MUST_CHECK sut_status sut_publish_wait(sut_client *c, const sut_publish *event, const sut_publish_options *opt,
+                                           uint64_t *sequence, char *error, size_t error_size);
+/* 16 random bytes (a UUID of version 4, RFC 9562). */
+void sut_event_id_make(uint8_t out[SUT_EVENT_ID_LEN]);
+
+/* ---- subscribing ---- */
+
+typedef struct sut_subscription sut_subscription;
+typedef struct sut_delivery sut_delivery; /* an event that was given to us; owned by us until answered */
+
+typedef enum { SUT_START_END, SUT_START_BEGINNING, SUT_START_SEQUENCE, SUT_START_TIME } sut_start;
+
+/* What a subscription tells besides events. */
+typedef enum {
+    SUT_SUB_UP,      /* the broker took it: position is where it stands */
+    SUT_SUB_DOWN,    /* the session is lost; it is made again on the next one */
+    SUT_SUB_REFUSED, /* it never will be, as it is: see text. No more comes */
+    SUT_SUB_GAP,     /* from..to were missed (text: why) */
+    SUT_SUB_MARKER   /* ephemeral: all up to position was given to us */
+} sut_sub_news;
+typedef struct sut_sub_notice {
+    sut_sub_news news;
+    uint64_t position, from, to;
+    int err; /* REFUSED: sut_err */
+    sut_str text;
+} sut_sub_notice;
+
+typedef void (*sut_delivery_fn)(void *arg, sut_delivery *d);
+typedef void (*sut_sub_notice_fn)(void *arg, const sut_sub_notice *n);
+
+typedef struct sut_subscribe {
+    const char *const *subjects; /* patterns; copied, as all strings here */
+    size_t subject_count;
+    const char *group; /* NULL: ephemeral */
+    uint32_t credits;  /* 0: 64, ephemeral 1,024 */
+    sut_start start;   /* of a group that does not exist, or of an ephemeral one */
+    uint64_t start_sequence;
+    int64_t start_time_us;
+    uint32_t ack_wait_ms; /* 0: 5,000; groups */
+    const char *key;      /* ephemeral: only of this key; NULL: all */
+    int64_t user_id;      /* ephemeral: only of this principal; 0: all */
+    sut_delivery_fn on_event;
+    sut_sub_notice_fn on_notice; /* may be NULL */
+    void *arg;
+} sut_subscribe;
+
+/* Subscribes now or when the session is up, and again after each lost session: a group by its name, an ephemeral one
+ * from behind the last event that was answered. Callbacks run on the client's thread and must not block. At most 64 a
+ * client: -ENOSPC; -EINVAL. */
+SUT_MUST_CHECK sut_status sut_subscribe_start(sut_client *c, const sut_subscribe *opt, sut_subscription **out);
+/* Gives back what is not answered, and ends: no callback runs after it on the client's thread, or, from another thread,
+ * after it returned. Deliveries in hand may still be answered, to no effect. Frees. Returns NULL. */
+sut_subscription *sut_subscribe_end(sut_subscription *s);
+/* No new events, but those in hand are answered: `done` runs once on the client's thread when they are. For a drain. */
+void sut_subscribe_pause(sut_subscription *s, void (*done)(void *arg), void *arg);
+
+/* subject, key, principal, traceparent, body and the options sequence, attempt, event_id, published_at, replayed,
+ * generation.
+ */
+const sut_envelope *sut_delivery_envelope(const sut_delivery *d);
+/* Exactly one of these three for each delivery, from any thread; frees it. An ephemeral one is just acknowledged. */
+void sut_ack(sut_delivery *d);
+void sut_nack(sut_delivery *d, uint32_t delay_ms, sut_str code, sut_str message); /* delay_ms 0: the broker's backoff */
+void sut_term(sut_delivery *d, sut_str code, sut_str message);
+/* More time; any thread, any number of times before the answer. */
+void sut_delivery_progress(sut_delivery *d);
+/* Its session is lost or its time over: somebody else may have it by now. */
+bool sut_delivery_stale(const sut_delivery *d);
 
 /* Drain: tells the broker that no new calls are wanted. `done` runs once on the client's thread (perhaps before this
  * returns) when those that were on their way have come and all in hand is answered; not if the client is freed before.

@@ -1,36 +1,22 @@
-/* The journal port: an append-only log of events with durable cursors, dead letters and delayed events, behind one table
- * of functions that each engine fills (engine `lmdb`: lmdb.h). Synchronous: every function may touch the disk, so the
- * broker calls it from the journal's own threads only (service.h), tools from wherever they like.
+/* The journal port: an append-only log of events with durable cursors, dead letters and delayed events, behind one
+ * table of functions that each engine fills (engine `lmdb`: lmdb.h). Synchronous: every function may touch the disk, so
+ * the broker calls it from the journal's own threads only (service.h), tools from wherever they like.
  *
- * Threads: one writer at a time (append, cursors, dead letters, retention); `read`, `*_list`, `*_get` and `stats` may run
- * on one other thread beside it.
+ * Threads: one writer at a time (append, cursors, dead letters, retention); `read`, `*_list`, `*_get` and `stats` may
+ * run on one other thread beside it.
  *
- * Statuses: 0; -ENOSPC (disk or map full: nothing of that call was written, reading goes on, the next call may succeed);
- * -EIO (the engine must be closed and opened again: an fsync that failed cannot be repeated); -EBADMSG (a record whose
- * checksum or version is wrong: `error` of sut_journal_last_error names it); -EBUSY (another process has the folder);
- * -ENOENT, -EINVAL, -EMSGSIZE, -ENOMEM. */
+ * Statuses: 0; -ENOSPC (disk or map full: nothing of that call was written, reading goes on, the next call may
+ * succeed); -EIO (the engine must be closed and opened again: an fsync that failed cannot be repeated); -EBADMSG (a
+ * record whose checksum or version is wrong: `error` of sut_journal_last_error names it); -EBUSY (another process has
+ * the folder); -ENOENT, -EINVAL, -EMSGSIZE, -ENOMEM. */
 #ifndef SUT_JOURNAL_JOURNAL_H
 #define SUT_JOURNAL_JOURNAL_H
 
-#include "wire/envelope.h"
+#include "wire/event.h"
 
 typedef struct sut_journal sut_journal;
 
-/* An event at rest. Strings are borrowed: from the caller when appending, from the batch when reading. */
-typedef struct sut_journal_event {
-    uint64_t sequence; /* position in the log, from 1, without gaps; set by append */
-    int64_t time_us;   /* when it was appended, UTC; never below that of the event before it */
-    uint8_t id[SUT_EVENT_ID_LEN];
-    sut_str subject, key; /* key may be absent */
-    sut_principal principal;
-    sut_str traceparent;
-    sut_str source; /* with number and epoch: of a source that numbers its publishes; else absent */
-    uint64_t number, epoch;
-    int64_t not_before_us; /* 0: at once */
-    bool replayed;
-    sut_str publisher; /* the peer's name, stamped by the broker */
-    sut_str body;      /* msgpack map */
-} sut_journal_event;
+typedef sut_stored_event sut_journal_event;
 
 /* ---- appending ---- */
 
@@ -80,6 +66,7 @@ sut_journal_batch *sut_journal_batch_unref(sut_journal_batch *b); /* returns NUL
 
 typedef struct sut_journal_query {
     uint64_t from;           /* first sequence */
+    int64_t from_time_us;    /* not 0: `from` is where the events of that time begin */
     uint64_t to;             /* last sequence, 0: no end */
     const sut_str *patterns; /* sut_subject_match; none: all */
     size_t pattern_count;
@@ -148,7 +135,8 @@ typedef struct sut_journal_retention {
     int64_t dead_age_us; /* of dead letters */
 } sut_journal_retention;
 /* Removes what is past its time, a bounded number of records a call; *more: call again. Freed pages are used again. */
-SUT_MUST_CHECK sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r, bool *more);
+SUT_MUST_CHECK sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r,
+                                             bool *more);
 
 typedef struct sut_journal_stats {
     uint64_t first, next; /* sequences: the oldest one kept, the one to be given next */

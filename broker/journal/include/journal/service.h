@@ -1,5 +1,5 @@
-/* The journal for a loop that may never touch the disk: a writer thread (group commit) and a reader thread, with bounded
- * queues. Requests are made on the loop's thread; answers come there too, in order for each kind of request.
+/* The journal for a loop that may never touch the disk: a writer thread (group commit) and a reader thread, with
+ * bounded queues. Requests are made on the loop's thread; answers come there too, in order for each kind of request.
  *
  * Group commit: what is waiting when the writer is free is committed together, at most 4,096 events or 1 MiB; an idle
  * writer commits at once, so that a lone publish does not wait for company. */
@@ -24,8 +24,8 @@ typedef struct sut_journal_service_ops {
     /* On the writer's thread: judges an event by its schema and sets its key. 0, or a sut_err with `fault` filled in,
      * whose strings live in `a`. May be NULL. */
     int (*check)(void *app, sut_journal_event *e, struct sut_arena *a, sut_publish_fault *fault);
-    /* On the loop's thread, as all that follow. The publish of `tag` ended: `fault` NULL and one result an event; or the
-     * fault, and nothing was written. */
+    /* On the loop's thread, as all that follow. The publish of `tag` ended: `fault` NULL and one result an event; or
+     * the fault, and nothing was written. */
     void (*published)(void *app, uint64_t tag, const sut_append_result *results, size_t count,
                       const sut_publish_fault *fault);
     /* Events that have just become part of the log, in order and without gaps; take a reference to keep them. Comes
@@ -42,13 +42,13 @@ typedef struct sut_journal_service_ops {
 
 typedef struct sut_journal_service_options {
     sut_journal_retention retention;
-    uint32_t queue_events;  /* 0: 65,536; past it -EAGAIN */
-    uint64_t queue_bytes;   /* 0: 64 MiB */
+    uint32_t queue_events;    /* 0: 65,536; past it -EAGAIN */
+    uint64_t queue_bytes;     /* 0: 64 MiB */
     uint32_t retain_every_ms; /* 0: 1,000 */
 } sut_journal_service_options;
 
-/* Takes the journal over. After -EIO of the engine the service calls `reopen` (arg: app) to get a new one, again and again
- * with a pause; NULL returned: not yet. */
+/* Takes the journal over. After -EIO of the engine the service calls `reopen` (arg: app) to get a new one, again and
+ * again with a pause; NULL returned: not yet. */
 SUT_MUST_CHECK sut_status sut_journal_service_new(sut_journal_service **out, sut_journal *j, sut_loop *loop,
                                                   const sut_journal_service_ops *ops, void *app,
                                                   sut_journal *(*reopen)(void *app),
@@ -67,8 +67,8 @@ SUT_MUST_CHECK sut_status sut_journal_service_put(sut_journal_service *s, uint64
 SUT_MUST_CHECK sut_status sut_journal_service_dead_put(sut_journal_service *s, uint64_t tag, const sut_dead_letter *d);
 SUT_MUST_CHECK sut_status sut_journal_service_dead_remove(sut_journal_service *s, uint64_t tag, const uint64_t *ids,
                                                           size_t count);
-/* Anything else that reads (dead letters, time to sequence, statistics): `run` on the reader's thread, then ops.done. The
- * job stays the caller's memory. */
+/* Anything else that reads (dead letters, time to sequence, statistics): `run` on the reader's thread, then ops.done.
+ * The job stays the caller's memory. */
 typedef struct sut_journal_job {
     sut_status (*run)(struct sut_journal_job *job, sut_journal *j);
     sut_status status; /* what run returned */
