@@ -20,6 +20,7 @@ typedef struct sut_publish_fault {
 } sut_publish_fault;
 
 struct sut_arena;
+struct sut_journal_job;
 typedef struct sut_journal_service_ops {
     /* On the writer's thread: judges an event by its schema and sets its key. 0, or a sut_err with `fault` filled in,
      * whose strings live in `a`. May be NULL. */
