@@ -39,12 +39,16 @@ static void claim_names(pg_checker *k, sut_strmap *names, const pg_domain *d)
         const pg_record *r = &d->records[i];
         const char *what = r->method
                                ? pg_printf(c, "the %s of method %s", strrchr(r->name, '_') + 1, r->method->subject)
-                               : pg_printf(c, "record %s.%s", where, r->name);
+                           : r->event ? pg_printf(c, "event %s", r->event->subject)
+                                      : pg_printf(c, "record %s.%s", where, r->name);
         claim(k, names, pg_printf(c, "%s_%s", where, r->name), r->pos, what);
     }
     for (size_t i = 0; i < d->method_count; i++)
         claim(k, names, pg_printf(c, "%s_%s", where, d->methods[i].name), d->methods[i].pos,
               pg_printf(c, "method %s", d->methods[i].subject));
+    for (size_t i = 0; i < d->consumer_count; i++)
+        claim(k, names, pg_printf(c, "%s_on_%s", where, d->consumers[i].name), d->consumers[i].pos,
+              pg_printf(c, "consumer %s.%s", where, d->consumers[i].name));
 }
 
 static void check_names(pg_checker *k)
@@ -148,6 +152,12 @@ void pg_check(pg_context *c, pg_model *m)
     for (size_t i = 0; i < m->count; i++)
         for (size_t j = 0; j < m->domains[i]->method_count; j++)
             pg_check_method(&k, &m->domains[i]->methods[j]);
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t j = 0; j < m->domains[i]->event_count; j++)
+            pg_check_event(&k, &m->domains[i]->events[j]);
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t j = 0; j < m->domains[i]->consumer_count; j++)
+            pg_check_consumer(&k, &m->domains[i]->consumers[j]);
     pg_check_routes(&k);
     check_names(&k);
 }

@@ -27,6 +27,10 @@ const char *pg_double_text(pg_context *c, double f);
 void pg_check_method(pg_checker *k, pg_method *m);
 void pg_check_http(pg_checker *k, pg_method *m);
 void pg_check_routes(pg_checker *k); /* no two methods of one verb and path shape */
+void pg_check_since(pg_checker *k, const char *since, pg_pos pos, const char *what);
+/* check_events.c: all fields must be checked already. */
+void pg_check_event(pg_checker *k, pg_event *e);
+void pg_check_consumer(pg_checker *k, pg_consumer *u);
 /* check_errors.c: the declared errors and those that follow from what the method is. */
 void pg_check_errors(pg_checker *k, pg_method *m);
 

@@ -116,13 +116,12 @@ static bool is_version(const char *s)
     return major > 0 && major <= 4 && minor > 0 && minor <= 4 && !s[major + 1 + minor];
 }
 
-static void check_since(pg_checker *k, const pg_method *m)
+void pg_check_since(pg_checker *k, const char *since, pg_pos pos, const char *what)
 {
-    if (!m->since)
-        pg_error(k->c, m->pos, "method \"%s\" has no \"since\", and neither has its domain", m->name);
-    else if (!is_version(m->since))
-        pg_error(k->c, m->pos, "method \"%s\": \"since\" must be a version such as \"1.0\", not \"%s\"", m->name,
-                 m->since);
+    if (!since)
+        pg_error(k->c, pos, "%s has no \"since\", and neither has its domain", what);
+    else if (!is_version(since))
+        pg_error(k->c, pos, "%s: \"since\" must be a version such as \"1.0\", not \"%s\"", what, since);
 }
 
 void pg_check_method(pg_checker *k, pg_method *m)
@@ -136,7 +135,7 @@ void pg_check_method(pg_checker *k, pg_method *m)
     check_level(k, m);
     check_who(k, m);
     check_rate(k, m);
-    check_since(k, m);
+    pg_check_since(k, m->since, m->pos, pg_printf(k->c, "method \"%s\"", m->name));
     if (m->http_node)
         pg_check_http(k, m);
     pg_check_errors(k, m);

@@ -103,6 +103,28 @@ static void compare_method(pg_context *c, const pg_method *was, const pg_method 
         pg_compare_record(c, was->out, is->out, PG_USED_OUT);
 }
 
+/* Who subscribes reads an event as who calls reads an answer. */
+static void compare_events(pg_context *c, const pg_model *new_model, const pg_domain *was, const pg_domain *is)
+{
+    for (size_t i = 0; i < was->event_count; i++) {
+        const pg_event *old = &was->events[i], *now = pg_find_event(new_model, old->subject);
+        if (!now || now->domain != is) {
+            pg_error(c, now ? now->pos : is->pos, BREAKS "event \"%s\" was %s (%s:%d)", old->subject,
+                     now ? "another domain's" : "removed", old->pos.file, old->pos.line);
+            continue;
+        }
+        if (old->key ? !now->key || strcmp(old->key->name, now->key->name) != 0 : now->key != NULL)
+            pg_error(c, now->key_node ? now->key_node->pos : now->pos, BREAKS "the key of event \"%s\" was %s",
+                     now->subject, name_of(old->key));
+        if (old->open && !now->open)
+            pg_error(c, now->pos, BREAKS "event \"%s\" was open; tools publish it", now->subject);
+        if (strcmp(old->since, now->since) != 0)
+            pg_error(c, now->pos, BREAKS "event \"%s\" is there since %s, which cannot change", now->subject,
+                     old->since);
+        pg_compare_record(c, old->body, now->body, now->open ? PG_USED_IN | PG_USED_OUT : PG_USED_OUT);
+    }
+}
+
 static void compare_domain(pg_context *c, const pg_model *old_model, const pg_model *new_model, const pg_domain *was,
                            const pg_domain *is)
 {
@@ -110,9 +132,9 @@ static void compare_domain(pg_context *c, const pg_model *old_model, const pg_mo
     compare_errors(c, was, is);
     for (size_t i = 0; i < was->record_count; i++) {
         const pg_record *old = &was->records[i], *now = pg_find_record(is, old->name);
-        if (old->method)
-            continue; /* with its method */
-        if (now && !now->method)
+        if (old->method || old->event)
+            continue; /* with its method or event */
+        if (now && !now->method && !now->event)
             pg_compare_record(c, old, now, pg_record_use(old_model, old) | pg_record_use(new_model, now));
         else
             pg_error(c, is->pos, BREAKS "record \"%s\" was removed (%s:%d)", old->name, old->pos.file, old->pos.line);
@@ -125,6 +147,7 @@ static void compare_domain(pg_context *c, const pg_model *old_model, const pg_mo
             pg_error(c, is->pos, BREAKS "method \"%s\" was removed (%s:%d)", old->subject, old->pos.file,
                      old->pos.line);
     }
+    compare_events(c, new_model, was, is);
 }
 
 void pg_compare(pg_context *c, const pg_model *old_model, const pg_model *new_model)

@@ -164,6 +164,11 @@ static unsigned record_use(const pg_model *m, const pg_record *r, bool http_only
             used |= reaches(method->in, r, 0) ? PG_USED_IN : 0;
             used |= reaches(method->out, r, 0) ? PG_USED_OUT : 0;
         }
+        for (size_t j = 0; j < m->domains[i]->event_count && !http_only; j++) {
+            const pg_event *event = &m->domains[i]->events[j];
+            if (reaches(event->body, r, 0))
+                used |= event->open ? PG_USED_IN | PG_USED_OUT : PG_USED_OUT;
+        }
     }
     return used;
 }

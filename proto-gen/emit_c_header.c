@@ -110,5 +110,6 @@ void pg_c_header(const pg_domain *d, bool has_common, sut_buf *b)
         put_record(d, &d->records[i], b);
     for (size_t i = 0; i < d->method_count; i++)
         pg_put(b, "extern const sut_method %s_%s_method;\n", d->name, d->methods[i].name);
+    pg_c_event_names(d, b);
     pg_put(b, "extern const sut_domain %s_domain;\n\n#endif\n", d->name);
 }

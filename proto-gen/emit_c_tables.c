@@ -149,6 +149,7 @@ static void put_domain(const pg_domain *d, sut_buf *b)
         pg_put(b, "    &%s_%s_record,\n", d->name, d->records[i].name);
     if (d->record_count)
         pg_put(b, "};\n");
+    pg_c_events(d, b);
     pg_put(b, "const sut_domain %s_domain = {\n    .name = \"%s\",\n", d->name, d->name);
     if (d->method_count)
         pg_put(b, "    .methods = %s_methods, .method_count = %zu,\n", d->name, d->method_count);
@@ -156,13 +157,19 @@ static void put_domain(const pg_domain *d, sut_buf *b)
         pg_put(b, "    .records = %s_records, .record_count = %zu,\n", d->name, d->record_count);
     if (d->error_count)
         pg_put(b, "    .errors = %s_error_list, .error_count = %zu,\n", d->name, d->error_count);
+    if (d->event_count)
+        pg_put(b, "    .events = %s_events, .event_count = %zu,\n", d->name, d->event_count);
+    if (d->consumer_count)
+        pg_put(b, "    .consumers = %s_consumers, .consumer_count = %zu,\n", d->name, d->consumer_count);
     pg_put(b, "};\n");
 }
 
 void pg_c_tables(pg_context *c, const pg_domain *d, sut_buf *b)
 {
     pg_banner_c(b, pg_printf(c, "Tables of the domain %s.", d->name), d->file);
-    pg_put(b, "#include \"%s_schema.h\"\n\n#include <stddef.h>\n\n", d->name);
+    pg_put(b, "#include \"%s_schema.h\"\n", d->name);
+    pg_c_event_includes(d, b);
+    pg_put(b, "\n#include <stddef.h>\n\n");
     for (size_t i = 0; i < d->enum_count; i++)
         put_enum(d, &d->enums[i], b);
     for (size_t i = 0; i < d->record_count; i++)

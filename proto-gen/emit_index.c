@@ -53,10 +53,25 @@ const pg_method **pg_http_methods(pg_context *c, const pg_model *m, size_t *coun
     return collect(c, m, true, count);
 }
 
+static void put_events(pg_context *c, const pg_model *m, sut_buf *b)
+{
+    size_t count;
+    const pg_event **events = pg_all_events(c, m, &count);
+    pg_put(b, "\nconst sut_event *const sut_events[] = {\n");
+    for (size_t i = 0; i < count; i++)
+        pg_put(b, "    &%s_%s_event,\n", events[i]->domain->name, events[i]->name);
+    pg_put(b, "    NULL};\nconst size_t sut_event_count = %zu;\n\n", count);
+    const pg_consumer **consumers = pg_all_consumers(c, m, &count);
+    pg_put(b, "const sut_consumer *const sut_consumers[] = {\n");
+    for (size_t i = 0; i < count; i++)
+        pg_put(b, "    &%s_%s_consumer,\n", consumers[i]->domain->name, consumers[i]->name);
+    pg_put(b, "    NULL};\nconst size_t sut_consumer_count = %zu;\n", count);
+}
+
 void pg_emit_methods(pg_context *c, const pg_model *m, pg_outputs *o)
 {
     sut_buf *b = pg_output_new(c, o, "schema_methods.c");
-    pg_banner_c(b, "All domains and all methods, sorted by name.", "the schemas");
+    pg_banner_c(b, "All domains, methods, events and consumers, sorted.", "the schemas");
     put_includes(m, b);
     pg_put(b, "const sut_domain *const sut_domains[] = {\n");
     for (size_t i = 0; i < m->count; i++)
@@ -65,6 +80,7 @@ void pg_emit_methods(pg_context *c, const pg_model *m, pg_outputs *o)
     size_t count;
     const pg_method **all = collect(c, m, false, &count);
     put_table(all, count, "sut_method", b);
+    put_events(c, m, b);
 }
 
 void pg_emit_routes(pg_context *c, const pg_model *m, pg_outputs *o)

@@ -8,8 +8,7 @@ static void unknown_key(pg_context *c, const pg_node *key, const char *what, con
     const char *names[KEYS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < count && n < KEYS_MAX; i++)
-        if (keys[i].kind != PG_KEY_IS_RESERVED)
-            names[n++] = keys[i].name;
+        names[n++] = keys[i].name;
     const char *hint = pg_did_you_mean(c, key->text, names, n);
     if (!*hint) {
         char *all = pg_printf(c, "; it may have");
@@ -52,7 +51,6 @@ static bool read_value(pg_context *c, const pg_key *spec, pg_node *key, void *ta
             return false;
         *(uint32_t *)(void *)at = (uint32_t)number;
         return true;
-    case PG_KEY_IS_RESERVED: pg_error(c, key->pos, "\"%s\" %s", key->text, spec->note); return true;
     }
     return false;
 }

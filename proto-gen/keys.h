@@ -7,14 +7,12 @@
 typedef struct pg_key {
     const char *name;
     enum {
-        PG_KEY_IS_NODE,    /* pg_node *: read later */
-        PG_KEY_IS_FLAG,    /* bool */
-        PG_KEY_IS_LINE,    /* const char *: one line of text */
-        PG_KEY_IS_NUMBER,  /* uint32_t */
-        PG_KEY_IS_RESERVED /* not to be used yet; `note` says why */
+        PG_KEY_IS_NODE,  /* pg_node *: read later */
+        PG_KEY_IS_FLAG,  /* bool */
+        PG_KEY_IS_LINE,  /* const char *: one line of text */
+        PG_KEY_IS_NUMBER /* uint32_t */
     } kind;
     size_t offset; /* into the target */
-    const char *note;
 } pg_key;
 
 /* Fills `target` from the mapping `node` and returns one bit for each key that was given (index in the table). `what`

@@ -6,32 +6,30 @@
 #include <stdlib.h>
 
 typedef struct sections {
-    pg_node *domain, *enums, *types, *records, *errors, *methods, *rate_classes;
+    pg_node *domain, *enums, *types, *records, *errors, *methods, *events, *consumes, *rate_classes;
     const char *doc, *since;
 } sections;
 
 #define SECTION(name)                                                                                                  \
     {                                                                                                                  \
-#name, PG_KEY_IS_NODE, offsetof(sections, name), NULL                                                          \
+#name, PG_KEY_IS_NODE, offsetof(sections, name)                                                                \
     }
-#define LATER "comes with events, in the next version of the schema language; declare only calls for now"
 
 static const pg_key s_sections[] = {
     SECTION(domain),
-    {"doc", PG_KEY_IS_LINE, offsetof(sections, doc), NULL},
-    {"since", PG_KEY_IS_LINE, offsetof(sections, since), NULL},
+    {"doc", PG_KEY_IS_LINE, offsetof(sections, doc)},
+    {"since", PG_KEY_IS_LINE, offsetof(sections, since)},
     SECTION(enums),
     SECTION(types),
     SECTION(records),
     SECTION(errors),
     SECTION(methods),
     SECTION(rate_classes),
-    {"events", PG_KEY_IS_RESERVED, 0, LATER},
-    {"consumes", PG_KEY_IS_RESERVED, 0, LATER},
+    SECTION(events),
+    SECTION(consumes),
 };
 
-/* The named entries of a section: NULL if it is absent or no mapping. */
-static const pg_node *entries(pg_context *c, const pg_node *node, const char *name)
+const pg_node *pg_entries(pg_context *c, const pg_node *node, const char *name)
 {
     if (!node)
         return NULL;
@@ -41,7 +39,7 @@ static const pg_node *entries(pg_context *c, const pg_node *node, const char *na
     return NULL;
 }
 
-static size_t entry_count(const pg_node *node)
+size_t pg_entry_count(const pg_node *node)
 {
     return node && node->kind == PG_MAPPING ? node->count : 0;
 }
@@ -49,8 +47,8 @@ static size_t entry_count(const pg_node *node)
 static void load_enum_value(pg_context *c, const pg_node *key, pg_enum_value *out)
 {
     static const pg_key keys[] = {
-        {"doc", PG_KEY_IS_LINE, offsetof(pg_enum_value, doc), NULL},
-        {"value", PG_KEY_IS_NODE, offsetof(pg_enum_value, value_node), NULL},
+        {"doc", PG_KEY_IS_LINE, offsetof(pg_enum_value, doc)},
+        {"value", PG_KEY_IS_NODE, offsetof(pg_enum_value, value_node)},
     };
     out->name = key->text;
     out->pos = key->pos;
@@ -70,11 +68,11 @@ static void load_enums(pg_context *c, const pg_node *node, pg_domain *d)
         pg_node *values;
     } given;
     static const pg_key keys[] = {
-        {"doc", PG_KEY_IS_LINE, offsetof(given, doc), NULL},
-        {"values", PG_KEY_IS_NODE, offsetof(given, values), NULL},
+        {"doc", PG_KEY_IS_LINE, offsetof(given, doc)},
+        {"values", PG_KEY_IS_NODE, offsetof(given, values)},
     };
-    d->enums = PG_ARRAY(c, entry_count(node), pg_enum);
-    for (const pg_node *key = entries(c, node, "enums"); key; key = key->next) {
+    d->enums = PG_ARRAY(c, pg_entry_count(node), pg_enum);
+    for (const pg_node *key = pg_entries(c, node, "enums"); key; key = key->next) {
         if (!pg_check_name(c, key, "an enum"))
             continue;
         const char *what = pg_printf(c, "enum \"%s\"", key->text);
@@ -83,8 +81,8 @@ static void load_enums(pg_context *c, const pg_node *node, pg_domain *d)
         pg_need_doc(c, g.doc, key->pos, what);
         pg_enum *e = &d->enums[d->enum_count++];
         *e = (pg_enum){.name = key->text, .doc = g.doc, .pos = key->pos, .domain = d};
-        e->values = PG_ARRAY(c, entry_count(g.values), pg_enum_value);
-        for (const pg_node *v = entries(c, g.values, "values"); v; v = v->next)
+        e->values = PG_ARRAY(c, pg_entry_count(g.values), pg_enum_value);
+        for (const pg_node *v = pg_entries(c, g.values, "values"); v; v = v->next)
             load_enum_value(c, v, &e->values[e->count++]);
         if (!e->count)
             pg_error(c, key->pos, "%s has no values; list them under \"values\" as `name: what it means`", what);
@@ -93,8 +91,8 @@ static void load_enums(pg_context *c, const pg_node *node, pg_domain *d)
 
 static void load_types(pg_context *c, const pg_node *node, pg_domain *d)
 {
-    d->types = PG_ARRAY(c, entry_count(node), pg_named_type);
-    for (const pg_node *key = entries(c, node, "types"); key; key = key->next) {
+    d->types = PG_ARRAY(c, pg_entry_count(node), pg_named_type);
+    for (const pg_node *key = pg_entries(c, node, "types"); key; key = key->next) {
         if (!pg_check_name(c, key, "a type"))
             continue;
         pg_named_type *t = &d->types[d->type_count++];
@@ -103,10 +101,10 @@ static void load_types(pg_context *c, const pg_node *node, pg_domain *d)
     }
 }
 
-static void load_fields(pg_context *c, const pg_node *node, pg_record *r)
+void pg_load_fields(pg_context *c, const pg_node *node, pg_record *r)
 {
-    r->fields = PG_ARRAY(c, entry_count(node), pg_field);
-    for (const pg_node *key = entries(c, node, "fields"); key; key = key->next)
+    r->fields = PG_ARRAY(c, pg_entry_count(node), pg_field);
+    for (const pg_node *key = pg_entries(c, node, "fields"); key; key = key->next)
         if (pg_check_name(c, key, "a field"))
             pg_load_field(c, key, key->value, &r->fields[r->count++]);
 }
@@ -118,32 +116,32 @@ static void load_records(pg_context *c, const pg_node *node, pg_domain *d)
         pg_node *fields;
     } given;
     static const pg_key keys[] = {
-        {"doc", PG_KEY_IS_LINE, offsetof(given, doc), NULL},
-        {"fields", PG_KEY_IS_NODE, offsetof(given, fields), NULL},
+        {"doc", PG_KEY_IS_LINE, offsetof(given, doc)},
+        {"fields", PG_KEY_IS_NODE, offsetof(given, fields)},
     };
-    for (const pg_node *key = entries(c, node, "records"); key; key = key->next) {
+    for (const pg_node *key = pg_entries(c, node, "records"); key; key = key->next) {
         if (!pg_check_name(c, key, "a record"))
             continue;
         const char *what = pg_printf(c, "record \"%s\"", key->text);
         given g = {NULL, NULL};
         (void)pg_read_keys(c, key->value, what, keys, SUT_ARRAY_LEN(keys), &g);
         pg_need_doc(c, g.doc, key->pos, what);
-        if (entry_count(g.fields) == 0 && key->value->kind == PG_MAPPING)
+        if (pg_entry_count(g.fields) == 0 && key->value->kind == PG_MAPPING)
             pg_error(c, key->pos, "%s has no fields", what);
         pg_record *r = &d->records[d->record_count++];
         *r = (pg_record){.name = key->text, .doc = g.doc, .pos = key->pos, .domain = d};
-        load_fields(c, g.fields, r);
+        pg_load_fields(c, g.fields, r);
     }
 }
 
 static void load_errors(pg_context *c, const pg_node *node, pg_domain *d)
 {
     static const pg_key keys[] = {
-        {"doc", PG_KEY_IS_LINE, offsetof(pg_domain_error, doc), NULL},
-        {"status", PG_KEY_IS_NUMBER, offsetof(pg_domain_error, http_status), NULL},
+        {"doc", PG_KEY_IS_LINE, offsetof(pg_domain_error, doc)},
+        {"status", PG_KEY_IS_NUMBER, offsetof(pg_domain_error, http_status)},
     };
-    d->errors = PG_ARRAY(c, entry_count(node), pg_domain_error);
-    for (const pg_node *key = entries(c, node, "errors"); key; key = key->next) {
+    d->errors = PG_ARRAY(c, pg_entry_count(node), pg_domain_error);
+    for (const pg_node *key = pg_entries(c, node, "errors"); key; key = key->next) {
         if (!pg_check_name(c, key, "an error"))
             continue;
         const char *what = pg_printf(c, "error \"%s\"", key->text);
@@ -159,8 +157,8 @@ static void load_errors(pg_context *c, const pg_node *node, pg_domain *d)
 
 static void load_rate_classes(pg_context *c, const pg_node *node, pg_domain *d)
 {
-    d->rate_classes = PG_ARRAY(c, entry_count(node), pg_rate_class);
-    for (const pg_node *key = entries(c, node, "rate_classes"); key; key = key->next) {
+    d->rate_classes = PG_ARRAY(c, pg_entry_count(node), pg_rate_class);
+    for (const pg_node *key = pg_entries(c, node, "rate_classes"); key; key = key->next) {
         if (!pg_check_name(c, key, "a rate class"))
             continue;
         pg_rate_class *r = &d->rate_classes[d->rate_class_count++];
@@ -186,7 +184,7 @@ static void load_inline(pg_context *c, pg_node *node, const pg_method *m, const 
     if (!node || pg_is_null(node))
         return;
     if (node->kind == PG_MAPPING)
-        load_fields(c, node, r);
+        pg_load_fields(c, node, r);
     else
         pg_error(c, node->pos, "\"%s\" must be a record's name or a mapping of fields, not %s", suffix,
                  pg_kind_text(c, node));
@@ -195,24 +193,24 @@ static void load_inline(pg_context *c, pg_node *node, const pg_method *m, const 
 static void load_method(pg_context *c, const pg_node *key, pg_method *m)
 {
     static const pg_key keys[] = {
-        {"doc", PG_KEY_IS_LINE, offsetof(pg_method, doc), NULL},
-        {"http", PG_KEY_IS_NODE, offsetof(pg_method, http_node), NULL},
-        {"level", PG_KEY_IS_NODE, offsetof(pg_method, level_node), NULL},
-        {"self", PG_KEY_IS_NODE, offsetof(pg_method, self_node), NULL},
-        {"owner", PG_KEY_IS_NODE, offsetof(pg_method, owner_node), NULL},
-        {"service", PG_KEY_IS_FLAG, offsetof(pg_method, service_only), NULL},
-        {"timeout_ms", PG_KEY_IS_NODE, offsetof(pg_method, timeout_node), NULL},
-        {"idempotent", PG_KEY_IS_FLAG, offsetof(pg_method, idempotent), NULL},
-        {"rate", PG_KEY_IS_NODE, offsetof(pg_method, rate_node), NULL},
-        {"since", PG_KEY_IS_LINE, offsetof(pg_method, since), NULL},
-        {"errors", PG_KEY_IS_NODE, offsetof(pg_method, errors_node), NULL},
-        {"in", PG_KEY_IS_NODE, offsetof(pg_method, in_node), NULL},
-        {"out", PG_KEY_IS_NODE, offsetof(pg_method, out_node), NULL},
+        {"doc", PG_KEY_IS_LINE, offsetof(pg_method, doc)},
+        {"http", PG_KEY_IS_NODE, offsetof(pg_method, http_node)},
+        {"level", PG_KEY_IS_NODE, offsetof(pg_method, level_node)},
+        {"self", PG_KEY_IS_NODE, offsetof(pg_method, self_node)},
+        {"owner", PG_KEY_IS_NODE, offsetof(pg_method, owner_node)},
+        {"service", PG_KEY_IS_FLAG, offsetof(pg_method, service_only)},
+        {"timeout_ms", PG_KEY_IS_NODE, offsetof(pg_method, timeout_node)},
+        {"idempotent", PG_KEY_IS_FLAG, offsetof(pg_method, idempotent)},
+        {"rate", PG_KEY_IS_NODE, offsetof(pg_method, rate_node)},
+        {"since", PG_KEY_IS_LINE, offsetof(pg_method, since)},
+        {"errors", PG_KEY_IS_NODE, offsetof(pg_method, errors_node)},
+        {"in", PG_KEY_IS_NODE, offsetof(pg_method, in_node)},
+        {"out", PG_KEY_IS_NODE, offsetof(pg_method, out_node)},
     };
     static const pg_key http_keys[] = {
-        {"verb", PG_KEY_IS_NODE, offsetof(pg_method, verb_node), NULL},
-        {"path", PG_KEY_IS_NODE, offsetof(pg_method, path_node), NULL},
-        {"status", PG_KEY_IS_NODE, offsetof(pg_method, status_node), NULL},
+        {"verb", PG_KEY_IS_NODE, offsetof(pg_method, verb_node)},
+        {"path", PG_KEY_IS_NODE, offsetof(pg_method, path_node)},
+        {"status", PG_KEY_IS_NODE, offsetof(pg_method, status_node)},
     };
     const char *what = pg_printf(c, "method \"%s\"", m->name);
     (void)pg_read_keys(c, key->value, what, keys, SUT_ARRAY_LEN(keys), m);
@@ -234,8 +232,8 @@ static int compare_records(const void *a, const void *b)
 
 static void load_methods(pg_context *c, const pg_node *node, pg_domain *d)
 {
-    d->methods = PG_ARRAY(c, entry_count(node), pg_method);
-    for (const pg_node *key = entries(c, node, "methods"); key; key = key->next) {
+    d->methods = PG_ARRAY(c, pg_entry_count(node), pg_method);
+    for (const pg_node *key = pg_entries(c, node, "methods"); key; key = key->next) {
         if (!pg_check_name(c, key, "a method"))
             continue;
         pg_method *m = &d->methods[d->method_count++];
@@ -271,13 +269,16 @@ static pg_domain *load_file(pg_context *c, const char *path)
     if (!pg_check_name(c, s.domain, "a domain"))
         return NULL;
     pg_need_doc(c, d->doc, s.domain->pos, pg_printf(c, "domain \"%s\"", d->name));
-    d->records = PG_ARRAY(c, entry_count(s.records) + 2 * entry_count(s.methods), pg_record);
+    d->records =
+        PG_ARRAY(c, pg_entry_count(s.records) + 2 * pg_entry_count(s.methods) + pg_entry_count(s.events), pg_record);
     load_enums(c, s.enums, d);
     load_types(c, s.types, d);
     load_records(c, s.records, d);
     load_errors(c, s.errors, d);
     load_rate_classes(c, s.rate_classes, d);
     load_methods(c, s.methods, d);
+    pg_load_events(c, s.events, d);
+    pg_load_consumers(c, s.consumes, d);
     qsort(d->records, d->record_count, sizeof(*d->records), compare_records);
     return d;
 }

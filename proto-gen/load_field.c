@@ -2,10 +2,10 @@
 #include "keys.h"
 #include "load.h"
 
-#define NODE(member)   PG_KEY_IS_NODE, offsetof(pg_field, member), NULL
-#define FLAG(member)   PG_KEY_IS_FLAG, offsetof(pg_field, member), NULL
-#define LINE(member)   PG_KEY_IS_LINE, offsetof(pg_field, member), NULL
-#define NUMBER(member) PG_KEY_IS_NUMBER, offsetof(pg_field, member), NULL
+#define NODE(member)   PG_KEY_IS_NODE, offsetof(pg_field, member)
+#define FLAG(member)   PG_KEY_IS_FLAG, offsetof(pg_field, member)
+#define LINE(member)   PG_KEY_IS_LINE, offsetof(pg_field, member)
+#define NUMBER(member) PG_KEY_IS_NUMBER, offsetof(pg_field, member)
 
 static const pg_key s_field_keys[PG_KEY_COUNT] = {
     [PG_KEY_TYPE] = {"type", NODE(type_node)},

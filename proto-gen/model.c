@@ -1,6 +1,8 @@
 /* Names of the model's enumerations and look-ups in it (model.h). */
 #include "model.h"
 
+#include <stdlib.h>
+
 static const char *const s_types[] = {"bool",      "i32",  "i64",  "f64",    "string", "bytes",
                                       "timestamp", "date", "enum", "record", "list",   "map"};
 static const char *const s_formats[] = {NULL,  "email",     "uri",    "http_uri", "username", "uuid",
@@ -102,6 +104,55 @@ const pg_method *pg_find_method(const pg_domain *d, const char *name)
         if (strcmp(d->methods[i].name, name) == 0)
             return &d->methods[i];
     return NULL;
+}
+
+const pg_event *pg_find_event(const pg_model *m, const char *subject)
+{
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t j = 0; j < m->domains[i]->event_count; j++)
+            if (strcmp(m->domains[i]->events[j].subject, subject) == 0)
+                return &m->domains[i]->events[j];
+    return NULL;
+}
+
+static int compare_events(const void *a, const void *b)
+{
+    return strcmp((*(const pg_event *const *)a)->subject, (*(const pg_event *const *)b)->subject);
+}
+
+const pg_event **pg_all_events(pg_context *c, const pg_model *m, size_t *count)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < m->count; i++)
+        most += m->domains[i]->event_count;
+    const pg_event **all = PG_ARRAY(c, most + 1, const pg_event *);
+    *count = 0;
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t j = 0; j < m->domains[i]->event_count; j++)
+            all[(*count)++] = &m->domains[i]->events[j];
+    qsort(all, *count, sizeof(const pg_event *), compare_events);
+    return all;
+}
+
+static int compare_consumers(const void *a, const void *b)
+{
+    const pg_consumer *x = *(const pg_consumer *const *)a, *y = *(const pg_consumer *const *)b;
+    const int group = strcmp(x->group, y->group);
+    return group ? group : strcmp(x->event->subject, y->event->subject);
+}
+
+const pg_consumer **pg_all_consumers(pg_context *c, const pg_model *m, size_t *count)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < m->count; i++)
+        most += m->domains[i]->consumer_count;
+    const pg_consumer **all = PG_ARRAY(c, most + 1, const pg_consumer *);
+    *count = 0;
+    for (size_t i = 0; i < m->count; i++)
+        for (size_t j = 0; j < m->domains[i]->consumer_count; j++)
+            all[(*count)++] = &m->domains[i]->consumers[j];
+    qsort(all, *count, sizeof(const pg_consumer *), compare_consumers);
+    return all;
 }
 
 pg_pos pg_key_pos(const pg_field *f, const char *key)

@@ -10,6 +10,7 @@
 typedef struct pg_domain pg_domain;
 typedef struct pg_record pg_record;
 typedef struct pg_method pg_method;
+typedef struct pg_event pg_event;
 typedef struct pg_field pg_field;
 
 typedef struct pg_enum_value {
@@ -94,6 +95,7 @@ struct pg_record {
     pg_field *fields; /* in declaration order */
     size_t count;
     const pg_method *method; /* whose inline `in` or `out` it is; NULL if declared by name */
+    const pg_event *event;   /* whose body it is; NULL if declared by name */
     bool example_cycle;      /* (checked) */
 };
 
@@ -141,6 +143,28 @@ struct pg_method {
     size_t error_count;
 };
 
+struct pg_event {
+    const char *subject; /* "user.registered" */
+    const char *name;    /* in C, and its body's: "user_registered" */
+    const char *doc, *since;
+    pg_pos pos;
+    pg_domain *domain; /* who publishes it */
+    bool open;
+    pg_node *key_node, *fields_node;
+    pg_record *body; /* (checked) */
+    const pg_field *key;
+};
+
+typedef struct pg_consumer {
+    const char *name; /* "registered": the handler is user_on_registered */
+    const char *doc, *group;
+    pg_pos pos;
+    pg_domain *domain; /* who consumes */
+    pg_node *event_node, *group_node, *ack_wait_node;
+    const pg_event *event; /* (checked) */
+    uint32_t ack_wait_ms;
+} pg_consumer;
+
 typedef struct pg_named_type { /* a scalar type with its limits, for use as `type: NAME` */
     const char *name;
     pg_domain *domain;
@@ -162,8 +186,11 @@ struct pg_domain {
     pg_record *records; /* sorted by name; inline ones of methods included */
     pg_domain_error *errors;
     pg_method *methods;
+    pg_event *events;       /* sorted by subject */
+    pg_consumer *consumers; /* sorted by name */
     pg_rate_class *rate_classes;
-    size_t enum_count, type_count, record_count, error_count, method_count, rate_class_count;
+    size_t enum_count, type_count, record_count, error_count, method_count, event_count, consumer_count,
+        rate_class_count;
 };
 
 typedef struct pg_model {
@@ -187,6 +214,10 @@ pg_enum *pg_find_enum(const pg_domain *d, const char *name);
 pg_named_type *pg_find_type(const pg_domain *d, const char *name);
 const pg_field *pg_find_field(const pg_record *r, const char *name);
 const pg_method *pg_find_method(const pg_domain *d, const char *name);
+const pg_event *pg_find_event(const pg_model *m, const char *subject); /* of any domain */
+/* All of the model, sorted: events by subject, consumers by group, then subject. */
+const pg_event **pg_all_events(pg_context *c, const pg_model *m, size_t *count);
+const pg_consumer **pg_all_consumers(pg_context *c, const pg_model *m, size_t *count);
 /* Where its declaration has that key; where the field is, if a named type has it. */
 pg_pos pg_key_pos(const pg_field *f, const char *key);
 /* Does it have a has_NAME companion in its C struct? */

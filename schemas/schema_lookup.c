@@ -27,6 +27,38 @@ const sut_method *sut_method_find(sut_str name)
     return NULL;
 }
 
+const sut_event *sut_event_find(sut_str subject)
+{
+    size_t low = 0, high = subject.ptr ? sut_event_count : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int c = compare(subject, sut_events[middle]->subject);
+        if (c == 0)
+            return sut_events[middle];
+        if (c < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+const char *sut_group_service(sut_str group)
+{
+    size_t low = 0, high = group.ptr ? sut_consumer_count : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int c = compare(group, sut_consumers[middle]->group);
+        if (c == 0)
+            return sut_consumers[middle]->service;
+        if (c < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
 static const sut_domain *find_domain(sut_str name)
 {
     for (size_t i = 0; name.ptr && i < sut_domain_count; i++)

@@ -83,3 +83,27 @@ Test(schema_lookup, only_tokens_and_passwords_are_secret)
     cr_expect(sut_record_field(&auth_tokens_record, SUT_STR("email"))->flags & SUT_F_PERSONAL);
     cr_expect_not(sut_record_field(&user_profile_record, SUT_STR("username"))->flags & SUT_F_SECRET);
 }
+
+Test(schema_lookup, events_by_subject)
+{
+    cr_assert_gt(sut_event_count, 0);
+    for (size_t i = 0; i < sut_event_count; i++) {
+        const sut_event *e = sut_events[i];
+        cr_expect_eq(sut_event_find(sut_str_from(e->subject)), e);
+        cr_expect(i == 0 || strcmp(sut_events[i - 1]->subject, e->subject) < 0);
+        cr_expect(!e->key || (e->key >= e->body->fields && e->key < e->body->fields + e->body->count));
+    }
+    cr_expect_null(sut_event_find(SUT_STR("user.profile_get")));
+    cr_expect_null(sut_event_find(SUT_STR("")));
+    cr_expect_null(sut_event_find(SUT_STR_NONE));
+    cr_expect(sut_event_find(SUT_STR("probe.sent"))->open);
+    cr_expect_not(sut_event_find(SUT_STR("user.registered"))->open);
+}
+
+Test(schema_lookup, groups_belong_to_services)
+{
+    for (size_t i = 0; i < sut_consumer_count; i++)
+        cr_expect_str_eq(sut_group_service(sut_str_from(sut_consumers[i]->group)), sut_consumers[i]->service);
+    cr_expect_null(sut_group_service(SUT_STR("mailer")));
+    cr_expect_null(sut_group_service(SUT_STR_NONE));
+}

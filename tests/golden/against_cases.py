@@ -22,6 +22,10 @@ ALLOWED = [
     ("now secret", "default: false, doc: Wrap", "default: false, secret: true, doc: Wrap"),
     ("a longer timeout", "timeout_ms: 5000", "timeout_ms: 9000"),
     ("another rate class", "rate: buy", "rate: default"),
+    ("a new event", "  order.placed:\n", "  order.lost: {doc: New., fields: {f: {type: bool, doc: New.}}}\n  order.placed:\n"),
+    ("an event opened", "    key: order_id\n", "    key: order_id\n    open: true\n"),
+    ("a new field of an event", "      at: {type: timestamp", "      by: {type: id, doc: New.}\n      at: {type: timestamp"),
+    ("a consumer removed", "  placed_again:\n    event: order.placed\n    group: shop-mail\n    doc: Sends the bill.\n", ""),
 ]
 
 LIMIT = "limit: {type: i32, min: 1, max: 100, default: 20"
@@ -104,4 +108,9 @@ REFUSED = [
      "  order_place:"),
     ("another record answered", "    out: common.money", "    out: item",
      'record "item" no longer has the field "cents"', "  item:"),
+    ("an event removed", "  shop.closed:\n", "  shop.shut:\n", 'event "shop.closed" was removed', "domain: shop"),
+    ("another key", "    key: order_id\n", "    key: owner_id\n", 'the key of event "order.placed" was order_id', "key: owner_id"),
+    ("an event closed", "    open: true\n", "", 'event "shop.door.opened" was open; tools publish it', "  shop.door.opened:"),
+    ("a field of an event removed", "      note: {type: note, nullable: true}\n  shop.door.opened:", "  shop.door.opened:",
+     'record "order_placed" no longer has the field "note"', "  order.placed:"),
 ]

@@ -18,7 +18,7 @@ import against_cases
 
 HERE = pathlib.Path(__file__).resolve().parent
 FIXTURE = ["common.yaml", "shop.yaml"]
-GOLDEN_EMITTERS = "c,service,methods,routes,openapi,markdown,roundtrip"
+GOLDEN_EMITTERS = "c,service,methods,routes,openapi,asyncapi,markdown,roundtrip"
 
 
 class Suite:

@@ -43,6 +43,20 @@ Test(roundtrip, shop_item, .timeout = 30)
     roundtrip_check(&shop_item_record, shop_item_cases, SUT_ARRAY_LEN(shop_item_cases));
 }
 
+static const roundtrip_case shop_line_cases[] = {
+    {"all fields", "{\"product\": \"Rag & bone\", \"count\": 2}"},
+    {"required fields", "{\"product\": \"Rag & bone\", \"count\": 2}"},
+    {"product at an edge", "{\"product\": \"a\", \"count\": 2}"},
+    {"product at an edge", "{\"product\": \"abcdefghijklmnopqrstuvwxyzabcdefghijklmn\", \"count\": 2}"},
+    {"product at an edge", "{\"product\": \"\\u00e9\", \"count\": 2}"},
+    {"count at an edge", "{\"product\": \"Rag & bone\", \"count\": 1}"},
+    {"count at an edge", "{\"product\": \"Rag & bone\", \"count\": 100}"},
+};
+Test(roundtrip, shop_line, .timeout = 30)
+{
+    roundtrip_check(&shop_line_record, shop_line_cases, SUT_ARRAY_LEN(shop_line_cases));
+}
+
 static const roundtrip_case shop_order_cases[] = {
     {"all fields", "{\"id\": 32, \"owner_id\": 32, \"state\": \"open\", \"items\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": []}]}]}]}], \"note\": \"abcd\", \"coupon\": \"abcd\", \"weight\": 0.0, \"photo\": \"AA==\", \"tags\": {\"key1\": \"abcd\"}, \"limits\": {\"key1\": 1}, \"due\": \"2000-01-01\", \"since\": \"2026-01-02T03:04:05.678901Z\", \"gift\": true, \"contact\": \"ada@example.org\", \"born\": \"1985-12-10\"}"},
     {"required fields", "{\"id\": 32, \"owner_id\": 32, \"state\": \"open\", \"items\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": [{\"product\": \"Rag & bone\", \"count\": 1, \"price\": {\"cents\": 1999, \"currency\": \"EUR\"}, \"colour\": \"red\", \"parts\": []}]}]}]}], \"coupon\": \"abcd\", \"since\": \"2026-01-02T03:04:05.678901Z\"}"},
@@ -158,6 +172,24 @@ Test(roundtrip, shop_order_place_in, .timeout = 30)
     roundtrip_check(&shop_order_place_in_record, shop_order_place_in_cases, SUT_ARRAY_LEN(shop_order_place_in_cases));
 }
 
+static const roundtrip_case shop_order_placed_cases[] = {
+    {"all fields", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}], \"note\": \"abcd\"}"},
+    {"required fields", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}]}"},
+    {"order_id at an edge", "{\"order_id\": 1, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}]}"},
+    {"order_id at an edge", "{\"order_id\": 9007199254740991, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}]}"},
+    {"owner_id at an edge", "{\"order_id\": 32, \"owner_id\": 1, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}]}"},
+    {"owner_id at an edge", "{\"order_id\": 32, \"owner_id\": 9007199254740991, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}]}"},
+    {"lines at an edge", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": []}"},
+    {"note at an edge", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}], \"note\": \"\"}"},
+    {"note at an edge", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}], \"note\": \"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqr\"}"},
+    {"note at an edge", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}], \"note\": \"\\u00e9\"}"},
+    {"note at an edge", "{\"order_id\": 32, \"owner_id\": 32, \"lines\": [{\"product\": \"Rag & bone\", \"count\": 2}], \"note\": null}"},
+};
+Test(roundtrip, shop_order_placed, .timeout = 30)
+{
+    roundtrip_check(&shop_order_placed_record, shop_order_placed_cases, SUT_ARRAY_LEN(shop_order_placed_cases));
+}
+
 static const roundtrip_case shop_ping_in_cases[] = {
     {"all fields", "{}"},
     {"required fields", "{}"},
@@ -174,6 +206,30 @@ static const roundtrip_case shop_ping_out_cases[] = {
 Test(roundtrip, shop_ping_out, .timeout = 30)
 {
     roundtrip_check(&shop_ping_out_record, shop_ping_out_cases, SUT_ARRAY_LEN(shop_ping_out_cases));
+}
+
+static const roundtrip_case shop_shop_closed_cases[] = {
+    {"all fields", "{\"why\": \"Rag & bone\"}"},
+    {"required fields", "{}"},
+    {"why at an edge", "{\"why\": \"a\"}"},
+    {"why at an edge", "{\"why\": \"abcdefghijklmnopqrstuvwxyzabcdefghijklmn\"}"},
+    {"why at an edge", "{\"why\": \"\\u00e9\"}"},
+};
+Test(roundtrip, shop_shop_closed, .timeout = 30)
+{
+    roundtrip_check(&shop_shop_closed_record, shop_shop_closed_cases, SUT_ARRAY_LEN(shop_shop_closed_cases));
+}
+
+static const roundtrip_case shop_shop_door_opened_cases[] = {
+    {"all fields", "{\"door\": \"front\", \"at\": \"2026-01-02T00:00:00.000000Z\"}"},
+    {"required fields", "{\"door\": \"front\"}"},
+    {"door at an edge", "{\"door\": \"\"}"},
+    {"door at an edge", "{\"door\": \"abcdefghijklmnopqrstuvwxyzabcdef\"}"},
+    {"door at an edge", "{\"door\": \"\\u00e9\"}"},
+};
+Test(roundtrip, shop_shop_door_opened, .timeout = 30)
+{
+    roundtrip_check(&shop_shop_door_opened_record, shop_shop_door_opened_cases, SUT_ARRAY_LEN(shop_shop_door_opened_cases));
 }
 
 static const roundtrip_case shop_stamp_cases[] = {

@@ -102,6 +102,32 @@ const sut_record shop_item_record = {
     .name = "item", .fields = shop_item_fields, .count = 5, .size = sizeof(struct shop_item),
     .doc = "One line of an order."};
 
+const sut_field shop_line_fields[] = {
+    {.name = "product",
+     .name_len = 7,
+     .type = SUT_T_STRING,
+     .flags = SUT_F_REQUIRED | SUT_F_TRIM,
+     .offset = offsetof(shop_line, product),
+     .has_offset = UINT16_MAX,
+     .min_chars = 1,
+     .max_chars = 40,
+     .example = "\"Rag & bone\"",
+     .doc = "A short text."},
+    {.name = "count",
+     .name_len = 5,
+     .type = SUT_T_I32,
+     .flags = SUT_F_REQUIRED,
+     .offset = offsetof(shop_line, count),
+     .has_offset = UINT16_MAX,
+     .has_min = true, .min_i = INT64_C(1),
+     .has_max = true, .max_i = INT64_C(100),
+     .example = "2",
+     .doc = "How many."},
+};
+const sut_record shop_line_record = {
+    .name = "line", .fields = shop_line_fields, .count = 2, .size = sizeof(struct shop_line),
+    .doc = "What an event tells of an item."};
+
 static const sut_field shop_order_items_element[] = {
     {.name = "",
      .name_len = 0,
@@ -436,6 +462,58 @@ const sut_record shop_order_place_in_record = {
     .name = "order_place_in", .fields = shop_order_place_in_fields, .count = 4, .size = sizeof(struct shop_order_place_in),
     .doc = "What is asked of shop.order_place."};
 
+static const sut_field shop_order_placed_lines_element[] = {
+    {.name = "",
+     .name_len = 0,
+     .type = SUT_T_RECORD,
+     .flags = SUT_F_REQUIRED,
+     .has_offset = UINT16_MAX,
+     .record = &shop_line_record,
+     .doc = "An element."},
+};
+const sut_field shop_order_placed_fields[] = {
+    {.name = "order_id",
+     .name_len = 8,
+     .type = SUT_T_I64,
+     .flags = SUT_F_REQUIRED,
+     .offset = offsetof(shop_order_placed, order_id),
+     .has_offset = UINT16_MAX,
+     .has_min = true, .min_i = INT64_C(1),
+     .has_max = true, .max_i = INT64_C(9007199254740991),
+     .example = "32",
+     .doc = "An id."},
+    {.name = "owner_id",
+     .name_len = 8,
+     .type = SUT_T_I64,
+     .flags = SUT_F_REQUIRED,
+     .offset = offsetof(shop_order_placed, owner_id),
+     .has_offset = UINT16_MAX,
+     .has_min = true, .min_i = INT64_C(1),
+     .has_max = true, .max_i = INT64_C(9007199254740991),
+     .example = "32",
+     .doc = "Whose it is."},
+    {.name = "lines",
+     .name_len = 5,
+     .type = SUT_T_LIST,
+     .flags = SUT_F_REQUIRED,
+     .offset = offsetof(shop_order_placed, lines),
+     .has_offset = UINT16_MAX,
+     .max_items = 50,
+     .element = &shop_order_placed_lines_element[0],
+     .doc = "What was bought."},
+    {.name = "note",
+     .name_len = 4,
+     .type = SUT_T_STRING,
+     .flags = SUT_F_NULLABLE | SUT_F_PERSONAL,
+     .offset = offsetof(shop_order_placed, note),
+     .has_offset = offsetof(shop_order_placed, has_note),
+     .max_chars = 200,
+     .doc = "What the buyer wrote."},
+};
+const sut_record shop_order_placed_record = {
+    .name = "order_placed", .fields = shop_order_placed_fields, .count = 4, .size = sizeof(struct shop_order_placed),
+    .doc = "Somebody bought something, \"quotes\" and | included."};
+
 const sut_record shop_ping_in_record = {
     .name = "ping_in", .fields = NULL, .count = 0, .size = sizeof(struct shop_ping_in),
     .doc = "What is asked of shop.ping."};
@@ -443,6 +521,43 @@ const sut_record shop_ping_in_record = {
 const sut_record shop_ping_out_record = {
     .name = "ping_out", .fields = NULL, .count = 0, .size = sizeof(struct shop_ping_out),
     .doc = "What is answered of shop.ping."};
+
+const sut_field shop_shop_closed_fields[] = {
+    {.name = "why",
+     .name_len = 3,
+     .type = SUT_T_STRING,
+     .flags = SUT_F_TRIM,
+     .offset = offsetof(shop_shop_closed, why),
+     .has_offset = offsetof(shop_shop_closed, has_why),
+     .min_chars = 1,
+     .max_chars = 40,
+     .example = "\"Rag & bone\"",
+     .doc = "The reason."},
+};
+const sut_record shop_shop_closed_record = {
+    .name = "shop_closed", .fields = shop_shop_closed_fields, .count = 1, .size = sizeof(struct shop_shop_closed),
+    .doc = "Taken by nobody."};
+
+const sut_field shop_shop_door_opened_fields[] = {
+    {.name = "door",
+     .name_len = 4,
+     .type = SUT_T_STRING,
+     .flags = SUT_F_REQUIRED,
+     .offset = offsetof(shop_shop_door_opened, door),
+     .has_offset = UINT16_MAX,
+     .max_bytes = 32,
+     .example = "\"front\"",
+     .doc = "Which."},
+    {.name = "at",
+     .name_len = 2,
+     .type = SUT_T_TIMESTAMP,
+     .offset = offsetof(shop_shop_door_opened, at),
+     .has_offset = offsetof(shop_shop_door_opened, has_at),
+     .doc = "When."},
+};
+const sut_record shop_shop_door_opened_record = {
+    .name = "shop_door_opened", .fields = shop_shop_door_opened_fields, .count = 2, .size = sizeof(struct shop_shop_door_opened),
+    .doc = "Anybody may say so."};
 
 const sut_field shop_stamp_fields[] = {
     {.name = "value",
@@ -723,6 +838,7 @@ static const sut_method *const shop_methods[] = {
 static const sut_record *const shop_records[] = {
     &shop_audit_in_record,
     &shop_item_record,
+    &shop_line_record,
     &shop_order_record,
     &shop_order_cancel_in_record,
     &shop_order_cancel_out_record,
@@ -730,13 +846,77 @@ static const sut_record *const shop_records[] = {
     &shop_order_list_in_record,
     &shop_order_list_out_record,
     &shop_order_place_in_record,
+    &shop_order_placed_record,
     &shop_ping_in_record,
     &shop_ping_out_record,
+    &shop_shop_closed_record,
+    &shop_shop_door_opened_record,
     &shop_stamp_record,
+};
+const sut_event shop_order_placed_event = {
+    .subject = "order.placed",
+    .service = "shop",
+    .open = false,
+    .body = &shop_order_placed_record,
+    .key = &shop_order_placed_fields[0],
+    .since = "1.0",
+    .doc = "Somebody bought something, \"quotes\" and | included."};
+
+const sut_event shop_shop_closed_event = {
+    .subject = "shop.closed",
+    .service = "shop",
+    .open = false,
+    .body = &shop_shop_closed_record,
+    .since = "1.0",
+    .doc = "Taken by nobody."};
+
+const sut_event shop_shop_door_opened_event = {
+    .subject = "shop.door.opened",
+    .service = "shop",
+    .open = true,
+    .body = &shop_shop_door_opened_record,
+    .since = "1.3",
+    .doc = "Anybody may say so."};
+
+const sut_consumer shop_opened_consumer = {
+    .name = "shop.opened",
+    .service = "shop",
+    .group = "shop-stock",
+    .event = &shop_shop_door_opened_event,
+    .ack_wait_ms = 5000,
+    .doc = "Lets the light on."};
+
+const sut_consumer shop_placed_consumer = {
+    .name = "shop.placed",
+    .service = "shop",
+    .group = "shop-stock",
+    .event = &shop_order_placed_event,
+    .ack_wait_ms = 20000,
+    .doc = "Takes what was bought off the shelf."};
+
+const sut_consumer shop_placed_again_consumer = {
+    .name = "shop.placed_again",
+    .service = "shop",
+    .group = "shop-mail",
+    .event = &shop_order_placed_event,
+    .ack_wait_ms = 5000,
+    .doc = "Sends the bill."};
+
+static const sut_event *const shop_events[] = {
+    &shop_order_placed_event,
+    &shop_shop_closed_event,
+    &shop_shop_door_opened_event,
+};
+static const sut_consumer *const shop_consumers[] = {
+    &shop_opened_consumer,
+    &shop_placed_consumer,
+    &shop_placed_again_consumer,
 };
 const sut_domain shop_domain = {
     .name = "shop",
     .methods = shop_methods, .method_count = 7,
-    .records = shop_records, .record_count = 12,
+    .records = shop_records, .record_count = 16,
     .errors = shop_error_list, .error_count = 3,
+    .events = shop_events, .event_count = 3,
+    .consumers = shop_consumers, .consumer_count = 3,
 };

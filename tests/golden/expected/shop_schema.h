@@ -28,6 +28,7 @@ typedef enum shop_err {
 
 typedef struct shop_audit_in shop_audit_in;
 typedef struct shop_item shop_item;
+typedef struct shop_line shop_line;
 typedef struct shop_order shop_order;
 typedef struct shop_order_cancel_in shop_order_cancel_in;
 typedef struct shop_order_cancel_out shop_order_cancel_out;
@@ -35,8 +36,11 @@ typedef struct shop_order_get_in shop_order_get_in;
 typedef struct shop_order_list_in shop_order_list_in;
 typedef struct shop_order_list_out shop_order_list_out;
 typedef struct shop_order_place_in shop_order_place_in;
+typedef struct shop_order_placed shop_order_placed;
 typedef struct shop_ping_in shop_ping_in;
 typedef struct shop_ping_out shop_ping_out;
+typedef struct shop_shop_closed shop_shop_closed;
+typedef struct shop_shop_door_opened shop_shop_door_opened;
 typedef struct shop_stamp shop_stamp;
 typedef struct shop_order shop_audit_out;
 typedef struct shop_order shop_order_get_out;
@@ -64,6 +68,14 @@ struct shop_item {
 };
 extern const sut_field shop_item_fields[];
 extern const sut_record shop_item_record;
+
+/* What an event tells of an item. */
+struct shop_line {
+    sut_str product; /* A short text. */
+    int32_t count; /* How many. */
+};
+extern const sut_field shop_line_fields[];
+extern const sut_record shop_line_record;
 
 /* An order. */
 struct shop_order {
@@ -152,6 +164,17 @@ struct shop_order_place_in {
 extern const sut_field shop_order_place_in_fields[];
 extern const sut_record shop_order_place_in_record;
 
+/* Somebody bought something, "quotes" and | included. */
+struct shop_order_placed {
+    int64_t order_id; /* An id. */
+    int64_t owner_id; /* Whose it is. */
+    sut_list lines; /* of shop_line: What was bought. */
+    sut_str note; /* What the buyer wrote. */
+    uint8_t has_note; /* sut_presence */
+};
+extern const sut_field shop_order_placed_fields[];
+extern const sut_record shop_order_placed_record;
+
 /* What is asked of shop.ping. */
 struct shop_ping_in {
     char nothing; /* a struct of C has a member; nothing is ever read or written here */
@@ -163,6 +186,23 @@ struct shop_ping_out {
     char nothing; /* a struct of C has a member; nothing is ever read or written here */
 };
 extern const sut_record shop_ping_out_record;
+
+/* Taken by nobody. */
+struct shop_shop_closed {
+    sut_str why; /* The reason. */
+    uint8_t has_why; /* sut_presence */
+};
+extern const sut_field shop_shop_closed_fields[];
+extern const sut_record shop_shop_closed_record;
+
+/* Anybody may say so. */
+struct shop_shop_door_opened {
+    sut_str door; /* Which. */
+    int64_t at; /* When. */
+    uint8_t has_at; /* sut_presence */
+};
+extern const sut_field shop_shop_door_opened_fields[];
+extern const sut_record shop_shop_door_opened_record;
 
 /* Used by nothing. */
 struct shop_stamp {
@@ -178,6 +218,12 @@ extern const sut_method shop_order_list_method;
 extern const sut_method shop_order_place_method;
 extern const sut_method shop_order_replace_method;
 extern const sut_method shop_ping_method;
+extern const sut_event shop_order_placed_event;
+extern const sut_event shop_shop_closed_event;
+extern const sut_event shop_shop_door_opened_event;
+extern const sut_consumer shop_opened_consumer;
+extern const sut_consumer shop_placed_consumer;
+extern const sut_consumer shop_placed_again_consumer;
 extern const sut_domain shop_domain;
 
 #endif

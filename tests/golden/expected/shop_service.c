@@ -46,3 +46,25 @@ const sut_service_entry shop_service_entries[] = {
     {&shop_ping_method, call_shop_ping},
 };
 const size_t shop_service_entry_count = 7;
+static sut_status take_shop_opened(sut_request *rq, const void *body)
+{
+    return shop_on_opened(rq, body);
+}
+
+static sut_status take_shop_placed(sut_request *rq, const void *body)
+{
+    return shop_on_placed(rq, body);
+}
+
+static sut_status take_shop_placed_again(sut_request *rq, const void *body)
+{
+    return shop_on_placed_again(rq, body);
+}
+
+
+const sut_consumer_entry shop_consumer_entries[] = {
+    {&shop_placed_again_consumer, take_shop_placed_again},
+    {&shop_placed_consumer, take_shop_placed},
+    {&shop_opened_consumer, take_shop_opened},
+};
+const size_t shop_consumer_entry_count = 3;

@@ -26,7 +26,18 @@ sut_status shop_order_replace(sut_request *rq, const shop_order_replace_in *in, 
 /* On the bus only. */
 sut_status shop_ping(sut_request *rq, const shop_ping_in *in, shop_ping_out *out);
 
+/* shop.door.opened, group shop-stock: Lets the light on. */
+sut_status shop_on_opened(sut_request *rq, const shop_shop_door_opened *event);
+
+/* order.placed, group shop-stock: Takes what was bought off the shelf. */
+sut_status shop_on_placed(sut_request *rq, const shop_order_placed *event);
+
+/* order.placed, group shop-mail: Sends the bill. */
+sut_status shop_on_placed_again(sut_request *rq, const shop_order_placed *event);
+
 extern const sut_service_entry shop_service_entries[];
 extern const size_t shop_service_entry_count;
+extern const sut_consumer_entry shop_consumer_entries[];
+extern const size_t shop_consumer_entry_count;
 
 #endif
