@@ -11,8 +11,8 @@ static void refuse_secrets(pg_checker *k, const pg_event *e, const pg_record *r,
     for (size_t i = 0; i < r->count && depth < SECRET_DEPTH_MAX; i++) {
         const pg_field *f = &r->fields[i];
         if (f->secret || (f->element && f->element->secret))
-            pg_error(k->c, f->pos, "event \"%s\" may hold no secret: field \"%s\" is one; send an id instead", e->subject,
-                     f->name);
+            pg_error(k->c, f->pos, "event \"%s\" may hold no secret: field \"%s\" is one; send an id instead",
+                     e->subject, f->name);
         const pg_record *inner = f->record ? f->record : f->element ? f->element->record : NULL;
         if (inner)
             refuse_secrets(k, e, inner, depth + 1);
@@ -35,8 +35,8 @@ static void check_key(pg_checker *k, pg_event *e)
             names[i] = e->body->fields[i].name;
         pg_error(k->c, n->pos, "\"key\": event \"%s\" has no field \"%s\"%s", e->subject, n->text,
                  pg_did_you_mean(k->c, n->text, names, e->body->count));
-    } else if (e->key->resolved && ((e->key->type != SUT_T_I64 && e->key->type != SUT_T_STRING) || !e->key->required ||
-                                    e->key->nullable)) {
+    } else if (e->key->resolved &&
+               ((e->key->type != SUT_T_I64 && e->key->type != SUT_T_STRING) || !e->key->required || e->key->nullable)) {
         pg_error(k->c, n->pos, "\"key\": field \"%s\" must be a required i64 or string", e->key->name);
     }
 }

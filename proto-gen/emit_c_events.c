@@ -25,8 +25,8 @@ void pg_c_event_includes(const pg_domain *d, sut_buf *b)
 static void put_event(const pg_event *e, sut_buf *b)
 {
     const char *domain = e->domain->name;
-    pg_put(b, "const sut_event %s_%s_event = {\n    .subject = \"%s\",\n    .service = \"%s\",\n    .open = %s,\n", domain,
-           e->name, e->subject, domain, e->open ? "true" : "false");
+    pg_put(b, "const sut_event %s_%s_event = {\n    .subject = \"%s\",\n    .service = \"%s\",\n    .open = %s,\n",
+           domain, e->name, e->subject, domain, e->open ? "true" : "false");
     pg_put(b, "    .body = &%s_%s_record,\n", domain, e->name);
     if (e->key)
         pg_put(b, "    .key = &%s_%s_fields[%zu],\n", domain, e->name, (size_t)(e->key - e->body->fields));
@@ -38,8 +38,8 @@ static void put_event(const pg_event *e, sut_buf *b)
 static void put_consumer(const pg_consumer *u, sut_buf *b)
 {
     const char *domain = u->domain->name;
-    pg_put(b, "const sut_consumer %s_%s_consumer = {\n    .name = \"%s.%s\",\n    .service = \"%s\",\n", domain, u->name,
-           domain, u->name, domain);
+    pg_put(b, "const sut_consumer %s_%s_consumer = {\n    .name = \"%s.%s\",\n    .service = \"%s\",\n", domain,
+           u->name, domain, u->name, domain);
     pg_put(b, "    .group = \"%s\",\n    .event = &%s_%s_event,\n    .ack_wait_ms = %u,\n    .doc = ", u->group,
            u->event->domain->name, u->event->name, u->ack_wait_ms);
     pg_put_c_string(b, u->doc);

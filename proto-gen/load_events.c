@@ -15,8 +15,9 @@ static bool check_subject(pg_context *c, const pg_node *key)
         pg_error(c, key->pos, "\"%s\": subjects that begin with broker. are the broker's own", key->text);
         return false;
     }
-    pg_error(c, key->pos, "\"%s\" is not a subject for an event: use tokens of a-z, 0-9 and _ parted by single dots, two "
-                          "at least, such as user.registered",
+    pg_error(c, key->pos,
+             "\"%s\" is not a subject for an event: use tokens of a-z, 0-9 and _ parted by single dots, two "
+             "at least, such as user.registered",
              key->text);
     return false;
 }
@@ -86,8 +87,8 @@ static void read_group(pg_context *c, pg_consumer *u)
         text[prefix] == '-' && strspn(text + prefix, "abcdefghijklmnopqrstuvwxyz0123456789-") == len - prefix)
         u->group = text;
     else
-        pg_error(c, n->pos, "a group of this domain is named \"%s-…\", of a-z, 0-9 and -, at most %d bytes", u->domain->name,
-                 (int)GROUP_MAX_BYTES);
+        pg_error(c, n->pos, "a group of this domain is named \"%s-…\", of a-z, 0-9 and -, at most %d bytes",
+                 u->domain->name, (int)GROUP_MAX_BYTES);
 }
 
 static void load_consumer(pg_context *c, const pg_node *key, pg_consumer *u)

@@ -177,6 +177,7 @@ void sut_broker_reload(sut_broker *b)
     } else {
         b->limits = fresh;
         sut_core_set_limits(b->core, &fresh.core);
+        sut_core_set_event_limits(b->core, &fresh.events);
         for (size_t i = 0; i < SUT_LISTENER_KINDS; i++)
             b->ports[i].listener.opt.max_connections = max_connections(&fresh);
         sut_log(SUT_INFO, "broker", "limits.loaded", SUT_KV("file", b->settings->limits_file));
@@ -236,6 +237,7 @@ static sut_broker *allocate(const sut_broker_settings *settings)
     sut_list_init(&b->blocked);
     sut_list_init(&b->doomed);
     sut_list_init(&b->lost);
+    sut_list_init(&b->requests);
     return b;
 }
 
@@ -257,12 +259,15 @@ int sut_broker_new(sut_broker **out, const sut_broker_settings *settings, char *
         snprintf(error, error_size, "cannot start: %s", strerror(-r));
         return SUT_EXIT_SOFTWARE;
     }
+    b->soon = (sut_hook){.fn = sut_traffic_on_soon, .arg = b};
+    sut_hook_add(b->loop, &b->soon);
     sut_loop_set_spin_us(b->loop, (unsigned)settings->spin_us);
     code = open_access(b, error, error_size);
     if (code)
         return code;
     sut_core_set_acl(b->core, sut_now_ns(), b->access.acl);
-    return open_ports(b, error, error_size);
+    code = sut_events_open(b, error, error_size);
+    return code ? code : open_ports(b, error, error_size);
 }
 
 sut_status sut_broker_run(sut_broker *b)
@@ -295,12 +300,15 @@ sut_broker *sut_broker_free(sut_broker *b)
     sut_zap_deinit(&b->zap);
     if (b->zmq)
         zmq_ctx_term(b->zmq);
+    sut_events_close(b);
+    sut_control_deinit(&b->control);
     b->core = sut_core_free(b->core);
     sut_peers_deinit(&b->peers, &b->pool);
     sut_access_deinit(&b->access);
     sut_endpoint_release(&b->lock);
     sut_outbox_pool_deinit(&b->pool);
     sut_stats_deinit(&b->stats);
+    sut_hook_remove(&b->soon);
     b->loop = sut_loop_free(b->loop);
     free(b);
     return NULL;

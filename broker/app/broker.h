@@ -1,6 +1,7 @@
 /* The daemon: one loop that joins sockets, access list and core. Which file does what:
  *   broker.c   starts and stops it, signals          traffic.c  messages in, envelopes out, lost and dropped peers
  *   listener.c, connections.c  the ROUTER sockets     control.c, status.c  broker.*
+ *   events.c, event_ops.c  core ↔ journal             control_*.c  broker.* that take arguments
  *   zap.c, access.c  who may connect                  outbox.c, peers.c, stats.c  what they say */
 #ifndef SUT_APP_BROKER_H
 #define SUT_APP_BROKER_H
@@ -8,6 +9,7 @@
 #include "access.h"
 #include "control.h"
 #include "endpoint.h"
+#include "events.h"
 #include "listener.h"
 #include "peers.h"
 #include "settings.h"
@@ -37,10 +39,14 @@ struct sut_broker {
     sut_outbox_pool pool;
     sut_stats stats;
     sut_control control;
+    sut_node requests; /* to broker.*, not answered yet */
+    sut_event_hub events;
     sut_node ready;   /* peers with something to send */
     sut_node blocked; /* peers whose pipe is full: tried again by `slow` */
     sut_node doomed, lost;
     sut_timer tick, slow, sweep, drain;
+    sut_hook soon; /* settles once after what the journal's threads have posted */
+    bool settle_due;
     uint64_t now_ns; /* of the message or timer that is being worked on */
     bool draining;
     const char *exit_reason;

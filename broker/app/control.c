@@ -1,16 +1,37 @@
 /* The table of broker.* methods, and the ring of calls that wait for an answer. */
 #include "control.h"
 #include "broker.h"
+#include "control_request.h"
 #include "status.h"
 
 #include "base/clock.h"
 
+#include "broker_schema.h"
+
+#include <stdlib.h>
+
+#define RUNS(method) .name = "broker." #method, .schema = &broker_##method##_method, .run = sut_control_##method
+
 const sut_control_method sut_control_methods[] = {
-    {"broker.methods", "Every method that the broker knows, from the schemas.", sut_status_write_methods},
-    {"broker.peers", "Every session: name, role, instance, calls.", sut_status_write_peers},
-    {"broker.ping", "Answers at once.", sut_status_write_ping},
-    {"broker.services", "Every service: instances, credits, queue, latency.", sut_status_write_services},
-    {"broker.status", "All of it: sessions, services, rates, counters, memory, limits.", sut_status_write_status},
+    {RUNS(dead_drop)},
+    {RUNS(dead_letter)},
+    {RUNS(dead_letters)},
+    {RUNS(dead_redrive)},
+    {RUNS(group_create)},
+    {RUNS(group_delete)},
+    {RUNS(group_pause)},
+    {RUNS(group_replay)},
+    {RUNS(group_resume)},
+    {RUNS(group_stop)},
+    {RUNS(groups)},
+    {RUNS(journal)},
+    {"broker.methods", "Every method that the broker knows, from the schemas.", .write = sut_status_write_methods},
+    {"broker.peers", "Every session: name, role, instance, calls.", .write = sut_status_write_peers},
+    {"broker.ping", "Answers at once.", .write = sut_status_write_ping},
+    {"broker.services", "Every service: instances, credits, queue, latency.", .write = sut_status_write_services},
+    {"broker.status", "All of it: sessions, services, rates, counters, memory, limits.",
+     .write = sut_status_write_status},
+    {RUNS(subscriptions)},
 };
 const size_t sut_control_method_count = SUT_ARRAY_LEN(sut_control_methods);
 
@@ -22,29 +43,45 @@ static const sut_control_method *find(sut_str subject)
     return NULL;
 }
 
-bool sut_control_queue(sut_control *c, uint64_t call, sut_str subject)
+bool sut_control_queue(sut_control *c, uint64_t call, uint64_t session, sut_str subject, sut_str body)
 {
-    if (c->count == SUT_CONTROL_MAX)
+    const sut_control_method *method = find(subject);
+    const size_t kept = method && method->run ? body.len : 0; /* the others take no arguments */
+    char *copy = NULL;
+
+    if (c->count == SUT_CONTROL_MAX || c->bytes + kept > SUT_CONTROL_BYTES)
         return false;
-    c->waiting[(c->first + c->count++) % SUT_CONTROL_MAX] = (sut_control_call){call, find(subject)};
+    if (kept && !(copy = malloc(kept)))
+        return false;
+    if (kept)
+        memcpy(copy, body.ptr, kept);
+    c->bytes += kept;
+    c->waiting[(c->first + c->count++) % SUT_CONTROL_MAX] = (sut_control_call){call, session, method, {copy, kept}};
     return true;
 }
 
-static void answer(sut_broker *b, const sut_control_call *call)
+static void write_answer(sut_broker *b, const sut_control_call *call)
 {
     const uint64_t now = sut_now_ns();
     sut_buf body;
 
-    if (!call->method) {
-        sut_core_control_reply(b->core, now, call->call, SUT_ERR_NO_SUCH_METHOD, SUT_STR("broker.methods lists them"));
-        return;
-    }
     sut_buf_init(&body, SUT_ENVELOPE_MAX - 4096);
     if (call->method->write(b, &body) < 0)
         sut_core_control_reply(b->core, now, call->call, SUT_ERR_INTERNAL, SUT_STR("the answer cannot be written"));
     else
         sut_core_control_reply(b->core, now, call->call, 0, (sut_str){(const char *)body.data, body.len});
     sut_buf_deinit(&body);
+}
+
+static void answer(sut_broker *b, const sut_control_call *call)
+{
+    if (!call->method)
+        sut_core_control_reply(b->core, sut_now_ns(), call->call, SUT_ERR_NO_SUCH_METHOD,
+                               SUT_STR("broker.methods lists them"));
+    else if (call->method->run)
+        sut_control_request_run(b, call);
+    else
+        write_answer(b, call);
 }
 
 bool sut_control_answer(sut_control *c, sut_broker *b)
@@ -58,7 +95,19 @@ bool sut_control_answer(sut_control *c, sut_broker *b)
 
         c->first = (c->first + 1) % SUT_CONTROL_MAX;
         c->count--;
+        c->bytes -= call.body.len;
         answer(b, &call);
+        free((char *)call.body.ptr);
     }
     return true;
+}
+
+void sut_control_deinit(sut_control *c)
+{
+    while (c->count) {
+        free((char *)c->waiting[c->first].body.ptr);
+        c->first = (c->first + 1) % SUT_CONTROL_MAX;
+        c->count--;
+    }
+    c->bytes = 0;
 }

@@ -56,6 +56,32 @@ const sut_setting sut_broker_setting_table[] = {
      .min = 100,
      .max = 600000,
      .doc = "a connection that has said nothing so long after it was accepted is closed"},
+    {.name = "SUT_JOURNAL_DIR",
+     .type = SUT_SET_STRING,
+     .offset = AT(journal_dir),
+     .fallback = "",
+     .doc = "folder of the journal of events, on a local disk; empty: this broker takes no events"},
+    {.name = "SUT_JOURNAL_BYTES",
+     .type = SUT_SET_INT,
+     .offset = AT(journal_bytes),
+     .fallback = "17179869184",
+     .min = 16 << 20,
+     .max = INT64_C(1) << 46,
+     .doc = "the most that the journal's file may grow to; three quarters of it are for events, the oldest go first"},
+    {.name = "SUT_JOURNAL_AGE_S",
+     .type = SUT_SET_INT,
+     .offset = AT(journal_age_s),
+     .fallback = "604800",
+     .min = 0,
+     .max = INT64_C(10) * 366 * 86400,
+     .doc = "events older than so many seconds are removed; 0: only by size"},
+    {.name = "SUT_DEAD_LETTER_AGE_S",
+     .type = SUT_SET_INT,
+     .offset = AT(dead_age_s),
+     .fallback = "2592000",
+     .min = 0,
+     .max = INT64_C(10) * 366 * 86400,
+     .doc = "dead letters older than so many seconds are removed; 0: never"},
 };
 const size_t sut_broker_setting_count = SUT_ARRAY_LEN(sut_broker_setting_table);
 
@@ -66,7 +92,8 @@ typedef struct limit {
     uint64_t min, max;
 } limit;
 
-#define CORE(field) #field, offsetof(sut_broker_limits, core.field)
+#define CORE(field)   #field, offsetof(sut_broker_limits, core.field)
+#define EVENTS(field) #field, offsetof(sut_broker_limits, events.field)
 
 static const limit s_limits[] = {
     {CORE(max_sessions), false, 1, 100000},
@@ -82,13 +109,27 @@ static const limit s_limits[] = {
     {CORE(pings_missed), false, 1, 1000},
     {CORE(drain_ms), false, 0, 60000},
     {CORE(hold_ms), false, 0, 60000},
+    {EVENTS(max_groups), false, 1, 10000},
+    {EVENTS(subscriptions_per_session), false, 1, 10000},
+    {EVENTS(publishes_per_peer), false, 1, 10000000},
+    {EVENTS(publish_bytes_per_peer), true, 1 << 20, UINT64_C(1) << 34},
+    {EVENTS(group_window), false, 16, 10000000},
+    {EVENTS(group_bytes), true, 1 << 16, UINT64_C(1) << 34},
+    {EVENTS(event_bytes), true, 1 << 20, UINT64_C(1) << 40},
+    {EVENTS(max_event_credits), false, 1, 1000000},
+    {EVENTS(max_deliveries), false, 1, 1000},
+    {EVENTS(backoff_min_ms), false, 1, 600000},
+    {EVENTS(backoff_max_ms), false, 1, 600000},
+    {EVENTS(ack_wait_ms), false, 10, 600000},
+    {EVENTS(marker_ms), false, 10, 60000},
+    {EVENTS(save_ms), false, 1, 60000},
     {"peer_queue_bytes", offsetof(sut_broker_limits, peer_queue.bytes), true, 1 << 16, UINT64_C(1) << 34},
     {"peer_queue_envelopes", offsetof(sut_broker_limits, peer_queue.envelopes), false, 16, 10000000},
 };
 
 static sut_broker_limits defaults(void)
 {
-    return (sut_broker_limits){SUT_CORE_LIMITS_DEFAULT, {8u << 20, 65536}};
+    return (sut_broker_limits){SUT_CORE_LIMITS_DEFAULT, SUT_CORE_EVENT_LIMITS_DEFAULT, {8u << 20, 65536}};
 }
 
 static uint64_t limit_get(const limit *d, const sut_broker_limits *l)
@@ -182,6 +223,10 @@ sut_status sut_broker_limits_parse(sut_str text, sut_broker_limits *out, char *e
     }
     if (l.core.default_ttl_ms > l.core.max_ttl_ms) {
         snprintf(error, error_size, "default_ttl_ms must not be above max_ttl_ms");
+        return -EINVAL;
+    }
+    if (l.events.backoff_min_ms > l.events.backoff_max_ms) {
+        snprintf(error, error_size, "backoff_min_ms must not be above backoff_max_ms");
         return -EINVAL;
     }
     l.core.hand_bytes = l.peer_queue.bytes / 2; /* so that calls alone never fill an instance's queue */

@@ -3,7 +3,7 @@
 #define SUT_APP_SETTINGS_H
 
 #include "base/config.h"
-#include "core/core.h"
+#include "core/events.h"
 #include "outbox.h"
 
 typedef struct sut_broker_settings {
@@ -12,6 +12,8 @@ typedef struct sut_broker_settings {
     int64_t spin_us;
     int64_t hwm;
     int64_t silent_ms;
+    const char *journal_dir;
+    int64_t journal_bytes, journal_age_s, dead_age_s;
 } sut_broker_settings;
 
 extern const sut_setting sut_broker_setting_table[];
@@ -19,6 +21,7 @@ extern const size_t sut_broker_setting_count;
 
 typedef struct sut_broker_limits {
     sut_core_limits core;
+    sut_core_event_limits events;
     sut_outbox_bounds peer_queue;
 } sut_broker_limits;
 

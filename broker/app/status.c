@@ -192,6 +192,56 @@ static void write_counters(page *p, const sut_core_counts *c)
     put_uint(p, "acl_reload_failures", b->access.reload_failures_total);
 }
 
+/* ---- events ---- */
+
+static void write_group(const sut_core_group_view *v, void *arg)
+{
+    page *p = arg;
+
+    if (!p->left)
+        return;
+    p->left--;
+    map(p, 7);
+    put_str(p, "name", v->name);
+    put_uint(p, "members", v->members);
+    put_uint(p, "lag", v->next - 1 - v->cursor);
+    put_uint(p, "window", v->window);
+    put_uint(p, "in_flight", v->in_flight);
+    put_uint(p, "oldest_ms", v->oldest_ns / SUT_NS_PER_MS);
+    put_str(p, "oldest_key", v->oldest_key);
+}
+
+/* What broker.journal and broker.groups tell at length; no disk is touched for it. */
+static void write_events(page *p)
+{
+    const sut_broker *b = p->b;
+    sut_core_event_counts c;
+    sut_journal_service_stats s = {0};
+
+    key(p, "events");
+    if (!b->events.open) {
+        keep(p, sut_mp_add_nil(p->out));
+        return;
+    }
+    sut_core_get_event_counts(b->core, &c);
+    sut_journal_service_get_stats(b->events.journal, &s);
+    map(p, 13);
+    put_bool(p, "writable", s.writable == 0);
+    put_uint(p, "queued_events", s.queued_events);
+    put_uint(p, "published_total", c.published_total);
+    put_uint(p, "publish_errors_total", c.publish_errors_total);
+    put_uint(p, "duplicates_total", c.duplicates_total);
+    put_uint(p, "delivered_total", c.delivered_total);
+    put_uint(p, "gaps_total", c.gaps_total);
+    put_uint(p, "stale_acks_total", c.stale_acks_total);
+    put_uint(p, "subscriptions", c.subscriptions);
+    put_uint(p, "publishes_pending", c.publishes_pending);
+    put_uint(p, "bytes_held", c.bytes_held);
+    put_uint(p, "bytes_held_max", c.bytes_held_max);
+    list(p, "groups", c.groups);
+    sut_core_each_group(b->core, write_group, p);
+}
+
 static uint64_t resident_bytes(void)
 {
     char line[128] = "";
@@ -279,7 +329,7 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     sut_core_counts counts;
 
     sut_core_get_counts(b->core, &counts);
-    map(&p, 16);
+    map(&p, 17);
     put_text(&p, "version", SUT_VERSION);
     put_uint(&p, "pid", (uint64_t)getpid());
     put_uint(&p, "uptime_ms", ms_since(&p, b->stats.started_ns));
@@ -294,6 +344,7 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     write_reasons(&p, "errors", &b->stats.errors);
     write_memory(&p, &counts);
     write_limits(&p);
+    write_events(&p);
     write_sessions(&p, &counts);
     write_services(&p, &counts);
     return p.status;
@@ -319,9 +370,11 @@ sut_status sut_status_write_methods(const sut_broker *b, sut_buf *body)
     map(&p, 2);
     list(&p, "control", sut_control_method_count);
     for (size_t i = 0; i < sut_control_method_count; i++) {
+        const sut_control_method *m = &sut_control_methods[i];
+
         map(&p, 2);
-        put_text(&p, "name", sut_control_methods[i].name);
-        put_text(&p, "doc", sut_control_methods[i].doc);
+        put_text(&p, "name", m->name);
+        put_text(&p, "doc", m->schema ? m->schema->doc : m->doc);
     }
     list(&p, "methods", sut_method_count);
     for (size_t i = 0; p.left > i; i++)

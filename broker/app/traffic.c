@@ -118,8 +118,7 @@ static void on_control(void *app, uint64_t call, uint64_t session, const sut_env
 {
     sut_broker *b = app;
 
-    (void)session;
-    if (!sut_control_queue(&b->control, call, env->subject))
+    if (!sut_control_queue(&b->control, call, session, env->subject, env->body))
         sut_core_control_reply(b->core, sut_now_ns(), call, SUT_ERR_OVERLOADED, SUT_STR("too many calls to broker.*"));
 }
 
@@ -405,8 +404,24 @@ static void set_spin(sut_broker *b)
     sut_loop_set_spin_us(b->loop, alone ? (unsigned)b->settings->spin_us : 0);
 }
 
+void sut_traffic_soon(sut_broker *b)
+{
+    b->settle_due = true;
+}
+
+bool sut_traffic_on_soon(sut_hook *h, void *broker)
+{
+    sut_broker *b = broker;
+
+    (void)h;
+    if (b->settle_due)
+        sut_traffic_settle(b);
+    return false;
+}
+
 void sut_traffic_settle(sut_broker *b)
 {
+    b->settle_due = false;
     b->now_ns = sut_now_ns();
     close_doomed(b);
     if (sut_control_answer(&b->control, b))

@@ -10,6 +10,9 @@ extern const sut_core_ops sut_traffic_ops; /* `app` is the sut_broker */
 bool sut_traffic_receive(sut_broker *b, sut_broker_port *port);
 /* Must follow whatever may have called the core: closes doomed peers, answers broker.*, sends, arms timers. */
 void sut_traffic_settle(sut_broker *b);
+/* The same, once this turn is over: for what comes in many small pieces. */
+void sut_traffic_soon(sut_broker *b);
+bool sut_traffic_on_soon(sut_hook *h, void *broker);
 /* sut_listener.on_gone. */
 void sut_traffic_on_gone(void *broker, void *peer);
 /* Logs and counts a refusal before there was a session. */

@@ -1,0 +1,141 @@
+"""Events under faults: kill -9 of broker and consumers, a stopped subscriber, poison, duplicates. SUT_LONG=1: the long form."""
+
+import os
+import random
+import signal
+import time
+import unittest
+
+from event_bus import ACK, DELIVER, GAP, LOST, MARKER, SEQUENCE, SUBSCRIBE, WELCOME
+from event_world import LONG, World
+from stack import wait_until
+
+ROUNDS = 40 if LONG else 6
+SEED = int(os.environ.get("SUT_SEED", random.SystemRandom().randrange(1 << 32)))
+
+
+def rss_kb(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+class EventFaults(unittest.TestCase):
+    def setUp(self):
+        self.random = random.Random(SEED)
+        print(f"{self.id()}: SUT_SEED={SEED}", flush=True)
+
+    def world(self, **environment):
+        w = World(**environment)
+        w.__enter__()
+        self.addCleanup(w.__exit__)
+        return w
+
+    def test_killed_brokers_lose_nothing_that_was_acknowledged(self):
+        w = self.world()
+        w.consume()
+        w.consume()
+        w.publish()
+        for _ in range(ROUNDS):
+            w.wait_published(self.random.randrange(20, 200))
+            w.restart_broker()
+        w.wait_published(50)
+        w.quiet()
+        w.wait_caught_up()
+        journal, rows, dead = w.check(self)
+        self.assertEqual((len(rows), dead), (len(journal), []))
+
+    def test_killed_consumers_lose_nothing_and_do_nothing_twice(self):
+        w = self.world()
+        w.consume()
+        w.publish()
+        for _ in range(ROUNDS * 2):
+            victim = w.consume()
+            w.wait_published(self.random.randrange(5, 120))
+            victim.kill()
+            victim.wait()
+        w.quiet()
+        w.wait_caught_up()
+        journal, rows, dead = w.check(self)
+        self.assertEqual((len(rows), dead), (len(journal), []))
+
+    def test_consumers_that_refuse_and_hang_are_asked_again_in_order(self):
+        w = self.world()
+        w.consume(nack=0.1, hang=0.01)
+        w.consume(nack=0.1)
+        w.publish(publishers=1)
+        w.wait_published(300 if not LONG else 5000, 120)
+        w.quiet()
+        w.wait_caught_up(seconds=120)
+        w.check(self)
+        group = w.group()
+        self.assertGreater(group["nacked_total"], 0)
+
+    def test_poison_becomes_a_dead_letter_and_holds_its_own_key_only(self):
+        w = self.world()
+        w.consume(poison="p0-0")
+        w.publish(publishers=1, lanes=4)
+        begun = time.monotonic()
+        wait_until(w.dead_letters, 40, "the poison to be buried")
+        self.assertLess(time.monotonic() - begun, 35, "a key may be blocked for less than 30 s")
+        others = {lane for _, lane, _, _ in w.rows()}
+        self.assertEqual(others, {"p0-1", "p0-2", "p0-3"}, "other keys waited for the poison")
+        letter = w.dead_letters()[0]
+        self.assertEqual((letter["attempts"], letter["code"], letter["key"]), (8, "internal", "p0-0"))
+
+    def test_duplicates_are_taken_once(self):
+        w = self.world()
+        w.consume()
+        w.publish(repeat=0.1)
+        w.wait_published(500 if not LONG else 20000, 120)
+        w.restart_broker()
+        w.wait_published(200)
+        w.quiet()
+        w.wait_caught_up()
+        journal, rows, _ = w.check(self)
+        self.assertEqual(len(rows), len(journal))
+
+    def test_a_stopped_subscriber_slows_nobody_and_is_told_what_it_missed(self):
+        w = self.world()
+        w.consume()
+        slow = w.session("reader")
+        self.addCleanup(slow.close)
+        wait_until(lambda: (got := slow.take(1)) is not None and got is not LOST and got[0] == WELCOME, 10, "a welcome")
+        slow.send(SUBSCRIBE, 3, body={"subjects": ["probe.sent"], "credits": 16})
+        wait_until(lambda: (got := slow.take(1)) is not None and got is not LOST and got[0] == MARKER, 10, "a marker")
+        w.publish()
+        w.wait_published(500)
+        missed, sequence = None, 0
+        while missed is None:
+            got = slow.take(5)
+            self.assertIsNotNone(got, "the slow subscriber hears nothing")
+            if got is LOST:
+                continue
+            if got[0] == GAP:
+                missed = got
+            elif got[0] == DELIVER:
+                sequence = got[4][SEQUENCE]
+                slow.send(ACK, 3, options={SEQUENCE: sequence})
+        w.quiet()
+        w.wait_caught_up()
+        w.check(self)
+
+    def test_memory_is_flat_when_a_consumer_is_stopped(self):
+        w = self.world()
+        stopped = w.consume(group="stopped")
+        w.consume()
+        w.publish(publishers=2, lanes=16)
+        w.wait_published(500)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        before = rss_kb(w.broker.process.pid)
+        w.wait_published(3000 if not LONG else 100000, 600)
+        self.assertLess(rss_kb(w.broker.process.pid) - before, 48 << 10, "the broker grows with the lag of a stopped consumer")
+        os.kill(stopped.pid, signal.SIGCONT)
+        w.quiet()
+        w.wait_caught_up()
+        w.wait_caught_up("stopped", 120)
+        w.check(self)
+        w.check(self, "stopped")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
