@@ -47,7 +47,8 @@ static const sut_pg_stmt s_change = {
     " next_at = clock_timestamp() + make_interval(secs => $7),"
     " claimed_until = clock_timestamp() + make_interval(secs => $8),"
     " context = CASE WHEN $3 IN ('done', 'undone') THEN NULL ELSE context END,"
-    " error_code = coalesce(left($9, 64), error_code), history = CASE WHEN jsonb_array_length(history) < 64 THEN history"
+    " error_code = coalesce(left($9, 64), error_code), history = CASE WHEN jsonb_array_length(history) < 64 THEN "
+    "history"
     " ELSE history - 0 END || jsonb_build_object('step', step, 'back', back, 'attempt', attempt, 'outcome', $10::text,"
     " 'code', left($9, 64), 'at', clock_timestamp()), updated_at = clock_timestamp()"
     " WHERE id = $1 AND fence = $2 AND status = 'running' AND step = $11 AND back = $12",
@@ -236,9 +237,9 @@ sut_status sut_saga_claim(sut_request *rq, int32_t limit, const sut_pg_result **
             if (s_lease_s(&opt->sagas[i]->steps[k]) > lease)
                 lease = s_lease_s(&opt->sagas[i]->steps[k]);
     }
-    return sut_pg_run(
-        rq, &s_claim,
-        SUT_PG_PARAMS(sut_pg_text_array(names, opt->saga_count), sut_pg_i64(limit), sut_pg_f64(lease)), out);
+    return sut_pg_run(rq, &s_claim,
+                      SUT_PG_PARAMS(sut_pg_text_array(names, opt->saga_count), sut_pg_i64(limit), sut_pg_f64(lease)),
+                      out);
 }
 
 static const sut_saga *s_find(const sut_actor_options *opt, sut_str name)
@@ -266,8 +267,11 @@ sut_status sut_saga_load(sut_request *rq, int64_t id, int64_t fence, sut_saga_ru
     sut_saga_run *run = SUT_REQUEST_NEW(rq, sut_saga_run);
     if (!run)
         return SUT_TRACE(-ENOMEM, "saga");
-    *run = (sut_saga_run){.saga = s_find(rq->runtime->opt, sut_pg_get_text(r, 0, 0)), .id = id, .fence = fence,
-                          .back = sut_pg_get_bool(r, 0, 3), .attempt = (uint32_t)sut_pg_get_i32(r, 0, 4)};
+    *run = (sut_saga_run){.saga = s_find(rq->runtime->opt, sut_pg_get_text(r, 0, 0)),
+                          .id = id,
+                          .fence = fence,
+                          .back = sut_pg_get_bool(r, 0, 3),
+                          .attempt = (uint32_t)sut_pg_get_i32(r, 0, 4)};
     sut_str step = sut_pg_get_text(r, 0, 2);
     while (run->saga && run->step < run->saga->step_count && !sut_str_is(step, run->saga->steps[run->step].name))
         run->step++;

@@ -7,9 +7,8 @@
 
 #include "base/log.h"
 
-#define S_NAME(text) .name = (text), .name_len = sizeof(text) - 1
-#define S_AT(type, member)                                                                                             \
-    .flags = SUT_F_REQUIRED, .offset = offsetof(type, member), .has_offset = UINT16_MAX
+#define S_NAME(text)       .name = (text), .name_len = sizeof(text) - 1
+#define S_AT(type, member) .flags = SUT_F_REQUIRED, .offset = offsetof(type, member), .has_offset = UINT16_MAX
 #define S_OR(type, member) .flags = SUT_F_DEFAULT, .offset = offsetof(type, member), .has_offset = UINT16_MAX
 
 typedef struct s_list_in {
@@ -44,14 +43,8 @@ typedef struct s_show_out {
 static const sut_field s_list_in_fields[] = {
     {S_NAME("status"), .type = SUT_T_STRING, S_OR(s_list_in, status), .def.s = {"", 0}, .max_bytes = 10},
     {S_NAME("name"), .type = SUT_T_STRING, S_OR(s_list_in, name), .def.s = {"", 0}, .max_bytes = 64},
-    {S_NAME("limit"),
-     .type = SUT_T_I32,
-     S_OR(s_list_in, limit),
-     .def.i = 50,
-     .has_min = true,
-     .has_max = true,
-     .min_i = 1,
-     .max_i = 500},
+    {S_NAME("limit"), .type = SUT_T_I32, S_OR(s_list_in, limit), .def.i = 50, .has_min = true, .has_max = true,
+     .min_i = 1, .max_i = 500},
     {S_NAME("after"), .type = SUT_T_I64, S_OR(s_list_in, after), .def.i = 0},
 };
 static const sut_field s_item_fields[] = {
@@ -71,8 +64,8 @@ static const sut_record s_list_in_record = {"saga_list_in", s_list_in_fields, SU
                                             sizeof(s_list_in), "Which sagas."};
 static const sut_record s_item_record = {"saga", s_item_fields, SUT_ARRAY_LEN(s_item_fields), sizeof(s_item),
                                          "Where a saga stands."};
-static const sut_field s_element = {
-    S_NAME("item"), .type = SUT_T_RECORD, .record = &s_item_record, .has_offset = UINT16_MAX};
+static const sut_field s_element = {S_NAME("item"), .type = SUT_T_RECORD, .record = &s_item_record,
+                                    .has_offset = UINT16_MAX};
 static const sut_field s_list_out_fields[] = {
     {S_NAME("sagas"), .type = SUT_T_LIST, S_AT(s_list_out, sagas), .element = &s_element, .max_items = 500}};
 static const sut_field s_id_fields[] = {{S_NAME("id"), .type = SUT_T_I64, S_AT(s_id, id)}};
@@ -87,14 +80,15 @@ static const sut_record s_show_out_record = {"saga_show_out", s_show_out_fields,
 /* ---- statements: never the context, which may be personal ---- */
 
 #define S_COLUMNS                                                                                                      \
-    "id, name, coalesce(key, ''), status, step, back, attempt, coalesce(error_code, ''), next_at, created_at, updated_at"
+    "id, name, coalesce(key, ''), status, step, back, attempt, coalesce(error_code, ''), next_at, created_at, "        \
+    "updated_at"
 
 static const sut_pg_stmt s_list = {"sut_saga_list",
                                    "SELECT " S_COLUMNS " FROM sut_saga WHERE id > $1 AND ($2::text = '' OR status ="
                                    " $2::text) AND ($3::text = '' OR name = $3::text) ORDER BY id LIMIT $4",
                                    4};
-static const sut_pg_stmt s_show = {"sut_saga_show",
-                                   "SELECT " S_COLUMNS ", history::text FROM sut_saga WHERE id = $1", 1};
+static const sut_pg_stmt s_show = {"sut_saga_show", "SELECT " S_COLUMNS ", history::text FROM sut_saga WHERE id = $1",
+                                   1};
 static const sut_pg_stmt s_retry = {
     "sut_saga_retry",
     "UPDATE sut_saga SET status = 'running', attempt = 0, next_at = clock_timestamp(), claimed_until = NULL, updated_at"

@@ -108,10 +108,8 @@ static bool s_is_transient(sut_status st)
     case SUT_ERR_RATE_LIMITED:
     case SUT_ERR_DEADLINE_EXCEEDED:
     case SUT_ERR_CANCELLED:
-    case SUT_ERR_INTERNAL:
-        return true;
-    default:
-        return st < 0;
+    case SUT_ERR_INTERNAL: return true;
+    default: return st < 0;
     }
 }
 
@@ -221,7 +219,8 @@ sut_status sut_saga_go(sut_request *rq, sut_saga_run *run, sut_saga_end *end)
     }
     if (ours && run->end == SUT_SAGA_PENDING && sut_saga_release(rq, run))
         ours = false; /* its lease runs out */
-    s_limit(rq, whole_ns, UINT32_MAX);
+    s_limit(rq, whole_ns, 0);
+    rq->deadline_ns = whole_ns;
     *end = run->end;
     sut_request_clear_error(rq);
     if (run->end == SUT_SAGA_DONE)

@@ -16,10 +16,11 @@
 static const sut_pg_stmt s_local = {"local", "INSERT INTO local (step) VALUES ($1)", 1};
 static const sut_pg_stmt s_local_undo = {"local_undo", "DELETE FROM local WHERE step = $1", 1};
 /* Another actor's, which keeps idempotency keys. */
-static const sut_pg_stmt s_remote = {
-    "remote", "INSERT INTO remote (key, delta) VALUES ($1, $2) ON CONFLICT DO NOTHING", 2};
+static const sut_pg_stmt s_remote = {"remote", "INSERT INTO remote (key, delta) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                                     2};
 
-static const char s_schema[] = "CREATE TABLE local (step text);\nCREATE TABLE remote (key text PRIMARY KEY, delta int);\n";
+static const char s_schema[] =
+    "CREATE TABLE local (step text);\nCREATE TABLE remote (key text PRIMARY KEY, delta int);\n";
 static const sut_pg_migration s_migration = {1, "0001_trip", s_schema};
 static const sut_pg_migrations s_migrations = {"fix", &s_migration, 1};
 
@@ -204,7 +205,7 @@ static void each_point(const char *const *points, size_t count, const char *stat
 Test(saga, killed_on_the_way_it_gets_there, .timeout = 100)
 {
     static const char *const points[] = {"a:run:before", "a:run:after",  "b:run:before",
-                                         "b:run:after", "c:run:before", "c:run:after"};
+                                         "b:run:after",  "c:run:before", "c:run:after"};
     each_point(points, SUT_ARRAY_LEN(points), "done", "a,c", "1");
 }
 
@@ -369,4 +370,102 @@ static sut_status stuck(sut_request *rq, void *arg)
 Test(saga, stuck_until_an_operator_retries, .timeout = 40)
 {
     run_body(stuck);
+}
+
+/* ---- what cannot go on ---- */
+
+static const sut_field s_secret_field = {.name = "text",
+                                         .name_len = 4,
+                                         .type = SUT_T_STRING,
+                                         .flags = SUT_F_REQUIRED | SUT_F_SECRET,
+                                         .has_offset = UINT16_MAX};
+static const sut_record s_secret_record = {"secret", &s_secret_field, 1, sizeof(fix_text), "A secret."};
+static const sut_saga s_leak = {"leak", s_steps, 1, &s_secret_record};
+
+static sut_status leak(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    (void)arg;
+    fix_text context = {SUT_STR("canary")};
+    return sut_saga_start(rq, tx, &s_leak, SUT_STR_NONE, &context, NULL);
+}
+
+static sut_status leave(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    (void)arg;
+    fix_text context = {SUT_STR("to Rome")};
+    return sut_saga_start(rq, tx, &s_trip, SUT_STR_NONE, &context, NULL);
+}
+
+static sut_status never(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    sut_status st = leave(rq, tx, arg);
+    return st ? st : sut_fail(rq, SUT_ERR_NOT_FOUND, "no");
+}
+
+static sut_status limits(sut_request *rq, void *arg)
+{
+    (void)arg;
+    cr_assert_eq(sut_pg_tx_run(rq, leak, NULL), SUT_ERR_INTERNAL);
+    cr_assert_eq(sut_pg_tx_run(rq, never, NULL), SUT_ERR_NOT_FOUND);
+    cr_assert_str_eq(sql("SELECT count(*) FROM sut_saga"), "0", "it is the caller's transaction");
+    cr_assert_eq(sut_pg_tx_run(rq, leave, NULL), 0);
+    cr_assert_eq(wait_for_end(rq, NULL), 0);
+    expect("done", "a,c", "1");
+    sql("TRUNCATE sut_saga, local, remote");
+    sql("INSERT INTO sut_saga (name, context, step, attempt) VALUES ('trip', '\\x81a474657874a7746f20526f6d65', "
+        "'gone', 0)");
+    cr_assert_eq(wait_for_end(rq, NULL), 0);
+    cr_assert_str_eq(sql("SELECT status || ' ' || error_code FROM sut_saga"), "stuck unknown_step");
+    sql("UPDATE sut_saga SET status = 'running', step = 'b', context = '\\xc1'");
+    cr_assert_eq(wait_for_end(rq, NULL), 0);
+    cr_assert_str_eq(sql("SELECT status || ' ' || error_code FROM sut_saga"), "stuck unreadable_context");
+    s_b_runs = 0; /* it has been claimed as often as it may, and recorded nothing: it kills its process */
+    sql("UPDATE sut_saga SET status = 'running', attempt = 3, context = '\\x81a474657874a7746f20526f6d65'");
+    cr_assert_eq(wait_for_end(rq, NULL), 0);
+    cr_assert_str_eq(sql("SELECT status FROM sut_saga"), "undone");
+    cr_assert_eq(s_b_runs, 0);
+    return 0;
+}
+
+Test(saga, what_cannot_go_on, .timeout = 60)
+{
+    run_body(limits);
+}
+
+static sut_status wait_long(sut_request *rq, sut_saga_run *run)
+{
+    (void)run;
+    return sut_request_sleep_ms(rq, 30000);
+}
+
+static const sut_saga_step s_slow_steps[] = {{.name = "a", .run = wait_long, .attempts = 1, .timeout_ms = 50}};
+static const sut_saga s_slow = {"slow", s_slow_steps, 1, NULL};
+
+static sut_status begin_slow(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    (void)arg;
+    return sut_saga_start(rq, tx, &s_slow, SUT_STR_NONE, NULL, &s_started);
+}
+
+static sut_status times_out(sut_request *rq, void *arg)
+{
+    (void)arg;
+    sut_saga_end end;
+    uint64_t deadline = sut_request_deadline_ns(rq);
+    cr_assert_eq(sut_pg_tx_run(rq, begin_slow, NULL), 0);
+    cr_assert_eq(sut_saga_go(rq, s_started, &end), SUT_ERR_DEADLINE_EXCEEDED);
+    cr_assert_eq(end, SUT_SAGA_UNDONE);
+    cr_assert_eq(sut_request_deadline_ns(rq), deadline);
+    cr_assert_eq(sut_request_sleep_ms(rq, 100), 0, "the step's deadline is gone");
+    cr_assert_eq(sut_pg_tx_run(rq, begin_slow, NULL), 0);
+    rq->runtime->draining = true;
+    cr_assert_eq(sut_saga_go(rq, s_started, &end), SUT_ERR_OUTCOME_UNKNOWN);
+    cr_assert_str_eq(sql("SELECT attempt FROM sut_saga WHERE status = 'running' AND claimed_until IS NULL"), "0",
+                     "a drain hands it over at once");
+    return 0;
+}
+
+Test(saga, a_step_has_its_time, .timeout = 40)
+{
+    run_body(times_out);
 }

@@ -18,9 +18,9 @@
  *
  * A step that returns unavailable, overloaded, outcome_unknown, deadline_exceeded, cancelled, rate_limited, internal or
  * a fault is tried again with backoff; any other error, SUT_KIT_REMOTE included, or the last attempt, turns the saga
- * back: `compensate` of that step and of all before it, in reverse order. So a compensation must be harmless if its step
- * had no effect, and must keep an effect that is still on its way from happening later. A compensation that fails for
- * good leaves the saga `stuck`: logged, health degraded, until an operator calls NAME.saga_retry. */
+ * back: `compensate` of that step and of all before it, in reverse order. So a compensation must be harmless if its
+ * step had no effect, and must keep an effect that is still on its way from happening later. A compensation that fails
+ * for good leaves the saga `stuck`: logged, health degraded, until an operator calls NAME.saga_retry. */
 #ifndef SUT_KIT_SAGA_H
 #define SUT_KIT_SAGA_H
 
