@@ -469,3 +469,46 @@ Test(saga, a_step_has_its_time, .timeout = 40)
 {
     run_body(times_out);
 }
+
+/* ---- many instances ---- */
+
+static sut_status leave_often(sut_request *rq, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 30; i++)
+        cr_assert_eq(sut_pg_tx_run(rq, leave, NULL), 0);
+    return 0;
+}
+
+static sut_status help(sut_request *rq, void *arg)
+{
+    (void)arg;
+    while (strcmp(sql("SELECT count(*) FROM sut_saga WHERE status = 'running'"), "0") != 0)
+        if (sut_request_sleep_ms(rq, 20))
+            return SUT_ERR_CANCELLED;
+    return 0;
+}
+
+Test(saga, instances_share_the_work, .timeout = 60)
+{
+    enum { COUNT = 3 };
+    sut_actor_options o = options();
+    pid_t pid[COUNT];
+    start_cluster();
+    cr_assert_eq(sut_test_actor(&o, leave_often, NULL), 0);
+    for (int i = 0; i < COUNT; i++) {
+        pid[i] = fork();
+        if (pid[i] == 0)
+            _exit(sut_test_actor(&o, help, NULL) ? 1 : 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        int status = -1;
+        waitpid(pid[i], &status, 0);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "instance %d", i);
+    }
+    cr_assert_str_eq(sql("SELECT count(*) FROM sut_saga WHERE status = 'done'"), "30");
+    cr_assert_str_eq(sql("SELECT count(*) FROM sut_saga WHERE fence <> 2"), "0", "each was claimed once");
+    cr_assert_str_eq(sql("SELECT count(*) FROM local"), "60");
+    cr_assert_str_eq(sql("SELECT count(*) FROM remote"), "30");
+    sut_test_postgres_remove(&s_pg);
+}
