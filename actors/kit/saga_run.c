@@ -218,7 +218,7 @@ sut_status sut_saga_go(sut_request *rq, sut_saga_run *run, sut_saga_end *end)
         }
     }
     if (ours && run->end == SUT_SAGA_PENDING && sut_saga_release(rq, run))
-        ours = false; /* its lease runs out */
+        sut_log(SUT_WARN, "kit", "saga.lease_left", SUT_KV_I("saga", run->id)); /* it runs out */
     s_limit(rq, whole_ns, 0);
     rq->deadline_ns = whole_ns;
     *end = run->end;
