@@ -110,12 +110,21 @@ static s_item s_read_item(const sut_pg_result *r, int row)
                     .updated_at = sut_pg_get_timestamptz(r, row, 10)};
 }
 
+/* A peer that may call everything, an edge say, must not be led here by a user's request. */
+static sut_status s_check_caller(sut_request *rq)
+{
+    return sut_request_user_id(rq) ? sut_fail(rq, SUT_ERR_FORBIDDEN, "Not for users.") : 0;
+}
+
 static sut_status s_call_list(sut_request *rq, const void *input, void *output)
 {
     const s_list_in *in = input;
     s_list_out *out = output;
     const sut_pg_result *r;
-    sut_status st = sut_pg_run(
+    sut_status st = s_check_caller(rq);
+    if (st)
+        return st;
+    st = sut_pg_run(
         rq, &s_list,
         SUT_PG_PARAMS(sut_pg_i64(in->after), sut_pg_text(in->status), sut_pg_text(in->name), sut_pg_i64(in->limit)),
         &r);
@@ -138,7 +147,9 @@ static sut_status s_call_show(sut_request *rq, const void *input, void *output)
 {
     s_show_out *out = output;
     const sut_pg_result *r;
-    sut_status st = sut_pg_run(rq, &s_show, SUT_PG_PARAMS(sut_pg_i64(((const s_id *)input)->id)), &r);
+    sut_status st = s_check_caller(rq);
+    if (!st)
+        st = sut_pg_run(rq, &s_show, SUT_PG_PARAMS(sut_pg_i64(((const s_id *)input)->id)), &r);
     if (st)
         return st;
     if (sut_pg_rows(r) == 0)
@@ -155,7 +166,9 @@ static sut_status s_call_retry(sut_request *rq, const void *input, void *output)
 {
     const sut_pg_result *r;
     int64_t id = ((const s_id *)input)->id;
-    sut_status st = sut_pg_run(rq, &s_retry, SUT_PG_PARAMS(sut_pg_i64(id)), &r);
+    sut_status st = s_check_caller(rq);
+    if (!st)
+        st = sut_pg_run(rq, &s_retry, SUT_PG_PARAMS(sut_pg_i64(id)), &r);
     if (st)
         return st;
     if (sut_pg_rows(r) == 0)

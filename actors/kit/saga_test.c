@@ -358,6 +358,11 @@ static sut_status stuck(sut_request *rq, void *arg)
     cr_assert_eq(operate(rq, "fix.saga_show", SUT_STR("\x81\xA2id\x01"), &reply), 0);
     cr_assert(holds(&reply, "not_found") && holds(&reply, "outcome") && !holds(&reply, "Rome"));
     cr_assert_eq(operate(rq, "fix.saga_show", SUT_STR("\x81\xA2id\x09"), &reply), SUT_ERR_NOT_FOUND);
+    rq->principal.user_id = 5;
+    cr_assert_eq(operate(rq, "fix.saga_list", SUT_STR("\x80"), &reply), SUT_ERR_FORBIDDEN);
+    cr_assert_eq(operate(rq, "fix.saga_show", SUT_STR("\x81\xA2id\x01"), &reply), SUT_ERR_FORBIDDEN);
+    cr_assert_eq(operate(rq, "fix.saga_retry", SUT_STR("\x81\xA2id\x01"), &reply), SUT_ERR_FORBIDDEN);
+    rq->principal.user_id = 0;
     s_undo_result = 0;
     cr_assert_eq(operate(rq, "fix.saga_retry", SUT_STR("\x81\xA2id\x01"), &reply), 0);
     cr_assert_eq(wait_for_end(rq, NULL), 0);
