@@ -6,6 +6,7 @@
 #include "periodic.h"
 #include "pg_migrate.h"
 #include "redis/redis.h"
+#include "saga_store.h"
 
 #include "kit/work.h"
 
@@ -92,6 +93,8 @@ static sut_status s_steps(sut_runtime *rt, sut_request *rq)
     sut_status st = s_wait_database(rt, rq);
     if (!st)
         st = s_migrate(rt, rq, &sut_kit_migrations);
+    if (!st && rt->opt->saga_count)
+        st = s_migrate(rt, rq, &sut_saga_migrations);
     if (!st)
         st = s_migrate(rt, rq, rt->opt->migrations);
     if (!st)

@@ -2,6 +2,7 @@
 #include "dispatch.h"
 
 #include "runtime.h"
+#include "saga_store.h"
 #include "sut.h"
 
 #include "base/clock.h"
@@ -100,21 +101,23 @@ static sut_status s_answer(sut_request *rq, sut_buf *reply)
     sut_status st = sut_request_interrupted(rq);
     if (st)
         return sut_request_say_interrupted(rq, st);
-    if (index < 0)
+    const sut_service_entry *entry = index < 0 ? sut_saga_entry(rt, env->subject) : &rt->opt->entries[index];
+    if (!entry)
         return sut_fail(rq, SUT_ERR_NO_SUCH_METHOD, "%s does not know this method.", rt->opt->name);
     if (!rt->serving)
         return sut_fail_retry(rq, SUT_ERR_UNAVAILABLE, SUT_RETRY_SOON_MS, "%s is starting.", rt->opt->name);
-    rq->method = rt->opt->entries[index].method;
+    rq->method = entry->method;
     rq->name = rq->method->name;
-    return sut_dispatch_call(rq, &rt->opt->entries[index], env->body, reply);
+    return sut_dispatch_call(rq, entry, env->body, reply);
 }
 
 static void s_account(sut_request *rq, sut_status st, const char *code)
 {
     uint64_t took_us = (sut_now_ns() - rq->started_ns) / SUT_NS_PER_US;
     sut_runtime *rt = rq->runtime;
-    if (rq->method) {
-        sut_method_stats *stats = &rt->stats[sut_dispatch_find(rt, sut_str_from(rq->method->name))];
+    int index = rq->method ? sut_dispatch_find(rt, sut_str_from(rq->method->name)) : -1;
+    if (index >= 0) {
+        sut_method_stats *stats = &rt->stats[index];
         sut_metric_add(&stats->calls, 1);
         if (st)
             sut_metric_add(&stats->errors, 1);

@@ -5,6 +5,7 @@
 #include "periodic.h"
 #include "request.h"
 #include "runtime.h"
+#include "saga_store.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -117,13 +118,17 @@ static void s_schedule(sut_periodic_run *run)
 sut_status sut_periodics_start(sut_runtime *rt)
 {
     size_t count = rt->opt->periodic_count;
-    rt->periodics = calloc(count + 1, sizeof(*rt->periodics));
+    rt->periodics = calloc(count + 3, sizeof(*rt->periodics));
     if (!rt->periodics)
         return SUT_TRACE(-ENOMEM, "periodic functions");
     for (size_t i = 0; i < count; i++)
         rt->periodics[i] = (sut_periodic_run){.rt = rt, .what = &rt->opt->periodics[i]};
     if (rt->pg)
         rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_idempotency_cleaner};
+    if (rt->pg && rt->opt->saga_count) {
+        rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_saga_runner};
+        rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_saga_cleaner};
+    }
     for (rt->periodic_count = 0; rt->periodic_count < count; rt->periodic_count++)
         s_schedule(&rt->periodics[rt->periodic_count]);
     return 0;

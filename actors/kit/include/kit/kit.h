@@ -24,6 +24,7 @@
 #include "wire/service.h"
 
 struct sut_pg_migrations;
+struct sut_saga;
 
 /* sut_request (wire/service.h): one call being served, or one run of a background function (kit/task.h). It lives until
  * its function returns, and belongs to the loop's thread. */
@@ -116,6 +117,8 @@ typedef struct sut_actor_options {
     void *on_start_arg;
     const sut_periodic *periodics;
     size_t periodic_count;
+    const struct sut_saga *const *sagas; /* kit/saga.h; need a database */
+    size_t saga_count;
     sut_friend_fn friend_check; /* NULL: user.friend_check is called over the bus */
 } sut_actor_options;
 
