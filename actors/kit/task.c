@@ -1,6 +1,7 @@
 /* Background functions: fibers without a call behind them, once or again and again. */
 #include "kit/task.h"
 
+#include "consume.h"
 #include "idempotency.h"
 #include "periodic.h"
 #include "request.h"
@@ -117,13 +118,15 @@ static void s_schedule(sut_periodic_run *run)
 sut_status sut_periodics_start(sut_runtime *rt)
 {
     size_t count = rt->opt->periodic_count;
-    rt->periodics = calloc(count + 1, sizeof(*rt->periodics));
+    rt->periodics = calloc(count + 2, sizeof(*rt->periodics));
     if (!rt->periodics)
         return SUT_TRACE(-ENOMEM, "periodic functions");
     for (size_t i = 0; i < count; i++)
         rt->periodics[i] = (sut_periodic_run){.rt = rt, .what = &rt->opt->periodics[i]};
-    if (rt->pg)
+    if (rt->pg) {
         rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_idempotency_cleaner};
+        rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_consumed_cleaner};
+    }
     for (rt->periodic_count = 0; rt->periodic_count < count; rt->periodic_count++)
         s_schedule(&rt->periodics[rt->periodic_count]);
     return 0;

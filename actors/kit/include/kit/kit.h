@@ -101,6 +101,8 @@ typedef struct sut_actor_options {
     const char *summary;              /* one line for --help */
     const sut_service_entry *entries; /* gen/note_service.h: note_service_entries */
     size_t entry_count;
+    const sut_consumer_entry *consumers; /* note_consumer_entries: the events that it takes (kit/event.h) */
+    size_t consumer_count;
 
     const sut_setting *settings; /* the actor's own, besides the common ones */
     size_t setting_count;
