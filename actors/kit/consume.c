@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define S_NS "kit:event"
+#define S_NS           "kit:event"
 #define S_SUBJECTS_MAX 64 /* of a group */
 
 typedef struct s_group {
@@ -78,7 +78,6 @@ sut_status sut_consume_event(sut_request *rq, sut_str body)
 }
 
 /* ---- the fiber of a delivery ---- */
-
 
 static sut_status s_wait_for_database(sut_request *rq)
 {

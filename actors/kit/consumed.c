@@ -1,5 +1,6 @@
 /* Which events a consumer has had: recorded in the transaction of their effect, so that neither is there without the
- * other. Two deliveries of one event at the same time meet at the primary key: the second waits for the first's COMMIT. */
+ * other. Two deliveries of one event at the same time meet at the primary key: the second waits for the first's COMMIT.
+ */
 #include "consume.h"
 
 #include "runtime.h"
@@ -25,11 +26,11 @@ sut_status sut_consume_record(sut_request *rq, sut_pg_tx *tx, bool *seen)
     *seen = false;
     if (!c || c->recorded)
         return 0;
-    sut_status st = sut_pg_exec(
-        tx, &s_record,
-        SUT_PG_PARAMS(sut_pg_text(sut_str_from(c->event.group)), sut_pg_i64(c->event.generation),
-                      sut_pg_bytea((sut_str){(const char *)c->event.id, sizeof(c->event.id)})),
-        &r);
+    sut_status st =
+        sut_pg_exec(tx, &s_record,
+                    SUT_PG_PARAMS(sut_pg_text(sut_str_from(c->event.group)), sut_pg_i64(c->event.generation),
+                                  sut_pg_bytea((sut_str){(const char *)c->event.id, sizeof(c->event.id)})),
+                    &r);
     *seen = st == 0 && sut_pg_rows(r) == 0;
     return st;
 }

@@ -1,9 +1,9 @@
 /* Who relays a database's outbox, and when.
  *
  * All instances that share the database try for one session lock, each on a connection of its own; the one that has it
- * is the owner, and raises the source's epoch in the same statement. All that the owner does to the outbox goes over that
- * connection too: when it is lost, so is the lock, and nothing of the old owner is still under way in the database; what
- * it may still have on its way to the broker is fenced there by the epoch.
+ * is the owner, and raises the source's epoch in the same statement. All that the owner does to the outbox goes over
+ * that connection too: when it is lost, so is the lock, and nothing of the old owner is still under way in the
+ * database; what it may still have on its way to the broker is fenced there by the epoch.
  *
  * An owner that hangs keeps its lock. So it renews a lease once a second; when that is 5 s old, and its backend has had
  * nothing to do for as long, whoever tries next terminates the backend. The second condition spares an owner that got

@@ -12,8 +12,8 @@
  * right that lacks, a broker that does not know the event yet) is given a minute first.
  *
  * Numbers that the broker does not expect (a gap; or it claims to have had ones that were never sent; or a higher epoch
- * than the database has ever given) mean that database or journal were restored from a backup. Then the rows go out as a
- * new source, which may begin anywhere. */
+ * than the database has ever given) mean that database or journal were restored from a backup. Then the rows go out as
+ * a new source, which may begin anywhere. */
 #include "outbox_state.h"
 
 #include "base/clock.h"
@@ -58,9 +58,8 @@ static const sut_pg_stmt s_set_aside = {
 static const sut_pg_stmt s_remove = {"sut_outbox_remove", "DELETE FROM sut_outbox WHERE number = $1", 1};
 static const sut_pg_stmt s_move_up = {"sut_outbox_move_up",
                                       "UPDATE sut_outbox SET number = number - 1 WHERE number > $1", 1};
-static const sut_pg_stmt s_give_back = {"sut_outbox_give_back",
-                                        "UPDATE sut_outbox_source SET last_number = last_number - 1 WHERE epoch = $1",
-                                        1};
+static const sut_pg_stmt s_give_back = {
+    "sut_outbox_give_back", "UPDATE sut_outbox_source SET last_number = last_number - 1 WHERE epoch = $1", 1};
 static const sut_pg_stmt s_rename = {"sut_outbox_rename",
                                      "UPDATE sut_outbox_source SET source = left(current_database(), 32) || '.' ||"
                                      " left(md5(random()::text || clock_timestamp()), 12) WHERE epoch = $1"
@@ -166,8 +165,7 @@ static sut_status s_publish(sut_outbox *o, sut_request *rq, const sut_pg_result 
     for (size_t i = 0; i < count; i++)
         if (!s_fill(&events[i], &who[i], r, (int)i))
             return sut_fail_internal(rq, "an event in the outbox has no id of %d bytes", SUT_EVENT_ID_LEN);
-    const sut_publish_options opt = {
-        .timeout_ms = S_TIMEOUT_MS, .source = sut_str_from(o->source), .epoch = o->epoch};
+    const sut_publish_options opt = {.timeout_ms = S_TIMEOUT_MS, .source = sut_str_from(o->source), .epoch = o->epoch};
     o->answer = (sut_outbox_answer){0};
     sut_status st = o->port.publish(o->port.bus, events, count, &opt, s_on_published, o);
     if (!st)
@@ -190,8 +188,8 @@ static sut_status s_back_off(sut_outbox *o, sut_request *rq)
     if (ms > S_BACKOFF_MAX_MS)
         ms = S_BACKOFF_MAX_MS;
     if (o->failures++ == 0 || ms == S_BACKOFF_MAX_MS)
-        sut_log(SUT_WARN, "kit", "outbox.waits", SUT_KV("code", o->answer.code),
-                SUT_KV("message", o->answer.message), SUT_KV_U("ms", ms));
+        sut_log(SUT_WARN, "kit", "outbox.waits", SUT_KV("code", o->answer.code), SUT_KV("message", o->answer.message),
+                SUT_KV_U("ms", ms));
     sut_status st = 0;
     while (ms > 0 && !st && !o->stopping) {
         uint32_t part = ms < SUT_OUTBOX_RENEW_MS ? ms : SUT_OUTBOX_RENEW_MS;
@@ -243,8 +241,7 @@ static sut_status s_refuse(sut_outbox *o, sut_request *rq, const sut_pg_result *
 }
 
 /* The batch was refused for what is in it. */
-static sut_status s_narrow_down(sut_outbox *o, sut_request *rq, const sut_pg_result *batch, size_t count,
-                                bool may_pass)
+static sut_status s_narrow_down(sut_outbox *o, sut_request *rq, const sut_pg_result *batch, size_t count, bool may_pass)
 {
     if (count > 1) {
         o->batch = count / 2;

@@ -200,6 +200,7 @@ static sut_status new_journal(sut_request *rq, void *arg)
     cr_assert_eq(put(rq, 7, 1, NULL), 0);
     fake_journal_until(rq, s_journal, 1);
     s_journal->source_count = 0; /* the journal is a new one */
+    s_journal->since = s_journal->count;
     memset(s_journal->sources, 0, sizeof(s_journal->sources));
     cr_assert_eq(put(rq, 7, 2, NULL), 0);
     fake_journal_until(rq, s_journal, 2);

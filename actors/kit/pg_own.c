@@ -68,8 +68,9 @@ sut_status sut_pg_own_open(sut_pg *pg, sut_request *rq, sut_pg_own_fn on_news, v
     own->lease.leased = true;
     own->on_news = on_news;
     own->arg = arg;
-    sut_pg_conn_init(&own->lease.conn, pg->loop,
-                     (sut_pg_conn_events){.ready = s_on_ready, .down = s_on_down, .notified = s_on_notified, .arg = own});
+    sut_pg_conn_init(
+        &own->lease.conn, pg->loop,
+        (sut_pg_conn_events){.ready = s_on_ready, .down = s_on_down, .notified = s_on_notified, .arg = own});
     sut_status st = s_connect(own, rq);
     if (st) {
         sut_pg_own_close(own);
