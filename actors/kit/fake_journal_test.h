@@ -15,16 +15,20 @@ typedef struct fake_event {
     uint8_t id[SUT_EVENT_ID_LEN];
     int64_t user_id, n; /* of the body */
     int64_t principal;
+    uint32_t source;
+    uint64_t number;
     char key[24];
 } fake_event;
 
 typedef struct fake_source {
     char name[SUT_SOURCE_MAX + 1];
-    uint64_t last, epoch;
+    uint64_t last; /* set by a test: what the journal believes; 0: what it holds */
+    uint64_t epoch;
 } fake_source;
 
 typedef struct fake_journal {
-    _Atomic uint32_t count;
+    _Atomic uint32_t count; /* the one thing that commits a batch: a kill leaves all of it or nothing */
+    uint32_t since;         /* what is before it is of an earlier journal */
     fake_event events[FAKE_EVENTS_MAX];
     fake_source sources[FAKE_SOURCES_MAX];
     uint32_t source_count;

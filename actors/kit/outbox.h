@@ -30,9 +30,9 @@ void sut_outbox_committed(struct sut_runtime *rt);
 void sut_outbox_free(struct sut_runtime *rt); /* when no fiber is left */
 
 typedef struct sut_outbox_status {
-    bool relaying;             /* this instance is the one */
-    int64_t rows, oldest_ms;   /* unsent, counted up to 10,000 */
-    int64_t refused, sent;     /* rows set aside; sent by this process */
+    bool relaying;           /* this instance is the one */
+    int64_t rows, oldest_ms; /* unsent, counted up to 10,000 */
+    int64_t refused, sent;   /* rows set aside; sent by this process */
 } sut_outbox_status;
 /* False: it does not run. */
 bool sut_outbox_look(const struct sut_runtime *rt, sut_outbox_status *out);

@@ -23,8 +23,8 @@ struct sut_outbox {
     sut_runtime *rt;
     sut_event_port port;
     sut_request *relay; /* the fiber's; NULL before and after */
-    bool sleeping; /* any news wakes it */
-    bool pausing;  /* only the end does */
+    bool sleeping;      /* any news wakes it */
+    bool pausing;       /* only the end does */
     bool woken, stopping;
 
     sut_pg_own *conn;

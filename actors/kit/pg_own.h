@@ -1,8 +1,8 @@
-/* A connection that one long-lived fiber keeps for itself, outside of the pool, since what it stands for (a session lock,
- * LISTEN) is the connection's. Private to the kit.
+/* A connection that one long-lived fiber keeps for itself, outside of the pool, since what it stands for (a session
+ * lock, LISTEN) is the connection's. Private to the kit.
  *
- * Statements that are sent before one wait are one transaction: all of them or none. After any failure the connection is
- * of no more use: close it. */
+ * Statements that are sent before one wait are one transaction: all of them or none. After any failure the connection
+ * is of no more use: close it. */
 #ifndef SUT_KIT_PG_OWN_H
 #define SUT_KIT_PG_OWN_H
 

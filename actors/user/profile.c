@@ -35,18 +35,19 @@ sut_status user_profile_get(sut_request *rq, const user_profile_get_in *in, user
 }
 
 /* For each column a flag (was it given?) and a value (NULL clears it). */
-static const sut_pg_stmt s_update = {"user_profile_update",
-                                     "UPDATE user_profiles p SET "
-                                     "username = coalesce($2, p.username), "
-                                     "display_name = CASE WHEN $3 THEN $4 ELSE p.display_name END, "
-                                     "bio = CASE WHEN $5 THEN $6 ELSE p.bio END, "
-                                     "avatar_url = CASE WHEN $7 THEN $8 ELSE p.avatar_url END, "
-                                     "location = CASE WHEN $9 THEN $10 ELSE p.location END, "
-                                     "website = CASE WHEN $11 THEN $12 ELSE p.website END, "
-                                     "birth_date = CASE WHEN $13 THEN $14 ELSE p.birth_date END, "
-                                     "privacy_settings = p.privacy_settings || $15, "
-                                     "updated_at = now() WHERE p.user_id = $1 RETURNING " USER_VIEW_COLUMNS,
-                                     15};
+static const sut_pg_stmt s_update = {
+    "user_profile_update",
+    "UPDATE user_profiles p SET "
+    "username = coalesce($2, p.username), "
+    "display_name = CASE WHEN $3 THEN $4 ELSE p.display_name END, "
+    "bio = CASE WHEN $5 THEN $6 ELSE p.bio END, "
+    "avatar_url = CASE WHEN $7 THEN $8 ELSE p.avatar_url END, "
+    "location = CASE WHEN $9 THEN $10 ELSE p.location END, "
+    "website = CASE WHEN $11 THEN $12 ELSE p.website END, "
+    "birth_date = CASE WHEN $13 THEN $14 ELSE p.birth_date END, "
+    "privacy_settings = p.privacy_settings || $15, "
+    "version = p.version + 1, updated_at = now() WHERE p.user_id = $1 RETURNING " USER_VIEW_COLUMNS,
+    15};
 
 static sut_pg_param given(uint8_t has)
 {
@@ -77,29 +78,42 @@ static sut_status privacy_json(sut_request *rq, const user_privacy_settings *giv
     return st != 0 || out->ptr ? st : sut_fail_internal(rq, "no memory for privacy settings");
 }
 
-sut_status user_profile_update(sut_request *rq, const user_profile_update_in *in, user_profile_update_out *out)
+typedef struct update {
+    const user_profile_update_in *in;
+    user_profile_update_out *out;
+    sut_str privacy;
+} update;
+
+static sut_status run_update(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     const sut_pg_result *r;
-    sut_str privacy;
+    const update *u = arg;
+    const user_profile_update_in *in = u->in;
     int64_t user_id = sut_request_user_id(rq);
-    sut_status st = privacy_json(rq, in->privacy_settings, &privacy);
-    if (st != 0)
-        return st;
     sut_pg_param birth_date =
         in->has_birth_date == SUT_PRESENT ? sut_pg_date(in->birth_date) : sut_pg_null(SUT_PG_DATE);
-    st = sut_pg_run(
-        rq, &s_update,
+    sut_status st = sut_pg_exec(
+        tx, &s_update,
         SUT_PG_PARAMS(sut_pg_i64(user_id), text(in->has_username, in->username), given(in->has_display_name),
                       text(in->has_display_name, in->display_name), given(in->has_bio), text(in->has_bio, in->bio),
                       given(in->has_avatar_url), text(in->has_avatar_url, in->avatar_url), given(in->has_location),
                       text(in->has_location, in->location), given(in->has_website), text(in->has_website, in->website),
-                      given(in->has_birth_date), birth_date, sut_pg_jsonb(privacy)),
+                      given(in->has_birth_date), birth_date, sut_pg_jsonb(u->privacy)),
         &r);
-    if (st == SUT_ERR_CONFLICT && sut_pg_violated(rq, "user_profiles_username_key"))
-        return sut_fail_field_as(rq, USER_ERR_USERNAME_TAKEN, "/username", "taken", "This name is taken.");
     if (st != 0)
         return st;
-    return sut_pg_rows(r) == 0 ? not_found(rq) : user_view_fill(rq, r, 0, user_id, 0, out);
+    return sut_pg_rows(r) == 0 ? not_found(rq) : user_view_fill(rq, r, 0, user_id, 0, u->out);
+}
+
+sut_status user_profile_update(sut_request *rq, const user_profile_update_in *in, user_profile_update_out *out)
+{
+    update u = {.in = in, .out = out};
+    sut_status st = privacy_json(rq, in->privacy_settings, &u.privacy);
+    if (st == 0)
+        st = sut_pg_tx_once(rq, run_update, &u, out);
+    if (st == SUT_ERR_CONFLICT && sut_pg_violated(rq, "user_profiles_username_key"))
+        return sut_fail_field_as(rq, USER_ERR_USERNAME_TAKEN, "/username", "taken", "This name is taken.");
+    return st;
 }
 
 static const sut_pg_stmt s_friend = {
