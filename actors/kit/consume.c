@@ -35,12 +35,18 @@ typedef struct s_group {
 } s_group;
 
 struct sut_consumers {
+    sut_delivery_port port;
     s_group *groups;
     size_t count;
     size_t to_pause;
     void (*paused)(void *arg);
     void *paused_arg;
 };
+
+static const sut_delivery_port *s_port(const sut_runtime *rt)
+{
+    return &rt->consumers->port;
+}
 
 /* ---- what a handler sees ---- */
 
@@ -55,7 +61,7 @@ void sut_request_progress(sut_request *rq)
     if (!c || rq->expired)
         return;
     if (c->delivery)
-        sut_delivery_progress(c->delivery);
+        s_port(rq->runtime)->progress(c->delivery);
     rq->deadline_ns = sut_now_ns() + c->ack_wait_ms * SUT_NS_PER_MS;
     sut_timer_stop(&rq->timer); /* the next park starts it anew */
 }
@@ -82,10 +88,13 @@ sut_status sut_consume_event(sut_request *rq, sut_str body)
 static sut_status s_wait_for_database(sut_request *rq)
 {
     sut_runtime *rt = rq->runtime;
+    uint32_t wait_ms = rq->consuming->ack_wait_ms / 3;
+    if (wait_ms > SUT_RETRY_SOON_MS)
+        wait_ms = SUT_RETRY_SOON_MS;
     while (rt->pg && rt->pg->shared_ready == 0) {
-        if (rt->draining || sut_delivery_stale(rq->consuming->delivery))
+        if (rt->draining || s_port(rt)->stale(rq->consuming->delivery))
             return sut_pg_say_away(rq);
-        sut_status st = sut_request_sleep_ms(rq, SUT_RETRY_SOON_MS);
+        sut_status st = sut_request_sleep_ms(rq, wait_ms);
         if (st)
             return st;
         sut_request_progress(rq);
@@ -115,7 +124,7 @@ static void s_answer(s_group *g, sut_request *rq, sut_status st)
         sut_metric_add(&g->taken, 1);
         sut_log(SUT_DEBUG, S_NS, "event.taken", SUT_KV("group", g->name), SUT_KV("subject", rq->name),
                 SUT_KV_U("sequence", c->event.sequence), SUT_KV_U("us", took_us));
-        sut_ack(d);
+        s_port(g->rt)->ack(d);
         return;
     }
     sut_str code, message;
@@ -126,9 +135,9 @@ static void s_answer(s_group *g, sut_request *rq, sut_status st)
             SUT_KV_U("sequence", c->event.sequence), SUT_KV_U("attempt", c->event.attempt), SUT_KV_S("code", code),
             SUT_KV_U("us", took_us));
     if (c->unreadable)
-        sut_term(d, code, message);
+        s_port(g->rt)->term(d, code, message);
     else
-        sut_nack(d, delay_ms, code, message);
+        s_port(g->rt)->nack(d, delay_ms, code, message);
 }
 
 static sut_status s_serve(sut_request *rq, void *arg)
@@ -136,7 +145,7 @@ static sut_status s_serve(sut_request *rq, void *arg)
     s_group *g = arg;
     sut_status st = s_wait_for_database(rq);
     if (!st)
-        st = sut_consume_event(rq, sut_delivery_envelope(rq->consuming->delivery)->body);
+        st = sut_consume_event(rq, s_port(rq->runtime)->envelope(rq->consuming->delivery)->body);
     s_answer(g, rq, st);
     g->running--;
     return st;
@@ -152,7 +161,7 @@ static const sut_consumer_entry *s_find(const s_group *g, sut_str subject)
 
 static sut_status s_begin(s_group *g, sut_request *rq, sut_delivery *d, const sut_consumer_entry *entry)
 {
-    const sut_envelope *env = sut_delivery_envelope(d);
+    const sut_envelope *env = s_port(g->rt)->envelope(d);
     sut_request_begin(rq, entry->consumer->event->subject, sut_now_ns() + g->ack_wait_ms * SUT_NS_PER_MS,
                       env->traceparent);
     sut_consuming *c = SUT_REQUEST_NEW(rq, sut_consuming);
@@ -180,18 +189,18 @@ static void s_on_event(void *arg, sut_delivery *d)
     s_group *g = arg;
     sut_runtime *rt = g->rt;
     sut_request *rq = NULL;
-    const sut_consumer_entry *entry = s_find(g, sut_delivery_envelope(d)->subject);
+    const sut_consumer_entry *entry = s_find(g, s_port(rt)->envelope(d)->subject);
     if (!entry) { /* subscribed by an instance of another build: that one may take it */
-        sut_nack(d, SUT_RETRY_SOON_MS, SUT_STR("no_such_event"), SUT_STR("This build does not consume it."));
+        s_port(rt)->nack(d, SUT_RETRY_SOON_MS, SUT_STR("no_such_event"), SUT_STR("This build does not consume it."));
         return;
     }
     if (sut_runtime_acquire(rt, &rq)) {
-        sut_nack(d, SUT_RETRY_SOON_MS, SUT_STR("overloaded"), SUT_STR("No memory."));
+        s_port(rt)->nack(d, SUT_RETRY_SOON_MS, SUT_STR("overloaded"), SUT_STR("No memory."));
         return;
     }
     if (s_begin(g, rq, d, entry)) {
         sut_runtime_release(rt, rq);
-        sut_nack(d, SUT_RETRY_SOON_MS, SUT_STR("internal"), SUT_STR("The delivery cannot be taken."));
+        s_port(rt)->nack(d, SUT_RETRY_SOON_MS, SUT_STR("internal"), SUT_STR("The delivery cannot be taken."));
         return;
     }
     g->running++;
@@ -260,7 +269,8 @@ static sut_status s_subscribe(s_group *g)
                                    .on_event = s_on_event,
                                    .on_notice = s_on_notice,
                                    .arg = g};
-    return sut_subscribe_start(g->rt->client, &options, &g->subscription);
+    const sut_delivery_port *port = s_port(g->rt);
+    return port->subscribe(port->bus, &options, &g->subscription);
 }
 
 /* The entries are sorted by group, then subject. */
@@ -281,7 +291,7 @@ static void s_make_groups(sut_runtime *rt, struct sut_consumers *all)
     }
 }
 
-sut_status sut_consumers_start(sut_runtime *rt)
+sut_status sut_consumers_start(sut_runtime *rt, const sut_delivery_port *port)
 {
     if (rt->opt->consumer_count == 0 || rt->consumers)
         return 0;
@@ -290,6 +300,7 @@ sut_status sut_consumers_start(sut_runtime *rt)
         rt->consumers->groups = calloc(rt->opt->consumer_count, sizeof(s_group)); /* never freed: it holds metrics */
     if (!rt->consumers || !rt->consumers->groups)
         return SUT_TRACE(-ENOMEM, "consumers");
+    rt->consumers->port = *port;
     s_make_groups(rt, rt->consumers);
     sut_status st = 0;
     for (size_t i = 0; !st && i < rt->consumers->count; i++)
@@ -318,7 +329,7 @@ void sut_consumers_pause(sut_runtime *rt, void (*done)(void *arg), void *arg)
         if (!all->groups[i].subscription)
             continue;
         all->to_pause++;
-        sut_subscribe_pause(all->groups[i].subscription, s_on_paused, all);
+        all->port.pause(all->groups[i].subscription, s_on_paused, all);
     }
     s_on_paused(all);
 }
@@ -328,9 +339,30 @@ void sut_consumers_free(sut_runtime *rt)
     struct sut_consumers *all = rt->consumers;
     for (size_t i = 0; all && i < all->count; i++)
         if (all->groups[i].subscription)
-            all->groups[i].subscription = sut_subscribe_end(all->groups[i].subscription);
+            all->groups[i].subscription = all->port.end(all->groups[i].subscription);
     free(all);
     rt->consumers = NULL;
+}
+
+/* ---- libsut as the port ---- */
+
+static sut_status s_open(void *bus, const sut_subscribe *opt, sut_subscription **out)
+{
+    return sut_subscribe_start(bus, opt, out);
+}
+
+sut_delivery_port sut_delivery_port_of(sut_client *client)
+{
+    return (sut_delivery_port){.subscribe = s_open,
+                               .end = sut_subscribe_end,
+                               .pause = sut_subscribe_pause,
+                               .envelope = sut_delivery_envelope,
+                               .ack = sut_ack,
+                               .nack = sut_nack,
+                               .term = sut_term,
+                               .progress = sut_delivery_progress,
+                               .stale = sut_delivery_stale,
+                               .bus = client};
 }
 
 /* ---- health ---- */

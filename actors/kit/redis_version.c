@@ -1,5 +1,5 @@
-/* Versioned upserts: one script compares and sets, so that nothing comes between. Lua's numbers are doubles: exact up to
- * 2^53, which ids and versions of ours stay below. */
+/* Versioned upserts: one script compares and sets, so that nothing comes between. Lua's numbers are doubles: exact up
+ * to 2^53, which ids and versions of ours stay below. */
 #include "kit/redis.h"
 
 #include "redis/redis.h"
