@@ -277,10 +277,10 @@ static sut_status s_subscribe(s_group *g)
 static void s_make_groups(sut_runtime *rt, struct sut_consumers *all)
 {
     const sut_consumer_entry *entries = rt->opt->consumers;
+    s_group *g = NULL;
     for (size_t i = 0; i < rt->opt->consumer_count; i++) {
         const sut_consumer *c = entries[i].consumer;
-        s_group *g = all->count ? &all->groups[all->count - 1] : NULL;
-        if (!g || strcmp(g->name, c->group) != 0) {
+        if (!g || strcmp(entries[i - 1].consumer->group, c->group) != 0) {
             g = &all->groups[all->count++];
             *g = (s_group){.rt = rt, .name = c->group, .entries = &entries[i]};
             s_make_metrics(g);

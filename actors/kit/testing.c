@@ -128,7 +128,7 @@ static sut_status s_copy_body(sut_request *rq, sut_request *inner, sut_status st
 
 static sut_status s_copy_error(sut_request *rq, sut_request *inner, sut_status st, sut_error_body *error)
 {
-    sut_error_body copy;
+    sut_error_body copy = {0};
     sut_status copied = s_copy_body(rq, inner, st, &copy);
     if (copied != st)
         return copied;
