@@ -97,7 +97,9 @@ static void s_start_events(s_actor *a)
         return;
     const sut_event_port port = sut_event_port_of(rt->client);
     sut_status st = sut_outbox_start(rt, &port);
-    const sut_delivery_port deliveries = sut_delivery_port_of(rt->client);
+    static sut_delivery_port deliveries;
+    deliveries = sut_delivery_port_of(rt->client);
+    rt->deliveries = &deliveries;
     if (!st)
         st = sut_consumers_start(rt, &deliveries);
     if (st) {

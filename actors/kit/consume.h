@@ -12,7 +12,8 @@ struct sut_runtime;
 struct sut_buf;
 
 /* What consumers ask of the bus. Tests put another in its place. */
-typedef struct sut_delivery_port {
+typedef struct sut_delivery_port sut_delivery_port;
+struct sut_delivery_port {
     sut_status (*subscribe)(void *bus, const sut_subscribe *opt, sut_subscription **out);
     sut_subscription *(*end)(sut_subscription *s);
     void (*pause)(sut_subscription *s, void (*done)(void *arg), void *arg);
@@ -23,7 +24,7 @@ typedef struct sut_delivery_port {
     void (*progress)(sut_delivery *d);
     bool (*stale)(const sut_delivery *d);
     void *bus;
-} sut_delivery_port;
+};
 sut_delivery_port sut_delivery_port_of(sut_client *client); /* libsut's */
 
 /* What a request knows of the event that it is about; in its arena. */

@@ -36,9 +36,16 @@ static const char s_consumed[] = "CREATE TABLE sut_consumed ("
                                  " at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (grp, generation, event_id));\n"
                                  "CREATE INDEX sut_consumed_age ON sut_consumed (at);\n";
 
+static const char s_projections[] =
+    "CREATE TABLE sut_projections ("
+    " name text PRIMARY KEY, run bigint NOT NULL, state text NOT NULL, error text, rows bigint NOT NULL DEFAULT 0,"
+    " replayed bigint NOT NULL DEFAULT 0, missing bigint NOT NULL DEFAULT 0, extra bigint NOT NULL DEFAULT 0,"
+    " different bigint NOT NULL DEFAULT 0, renewed_at timestamptz NOT NULL);\n";
+
 static const sut_pg_migration s_items[] = {
     {1, "0001_idempotency", s_idempotency},
     {2, "0002_outbox", s_outbox},
     {3, "0003_consumed", s_consumed},
+    {4, "0004_projections", s_projections},
 };
 const sut_pg_migrations sut_kit_migrations = {"kit", s_items, SUT_ARRAY_LEN(s_items)};

@@ -35,10 +35,11 @@ typedef struct sut_runtime {
     struct sut_pg *pg;         /* NULL: the actor has none */
     struct sut_redis *redis;   /* NULL: the actor has none */
     struct sut_work_pool *work;
-    struct sut_method_stats *stats;  /* one an entry; never freed, since metrics are not */
-    sut_strmap *breakers;            /* by service that we call */
-    struct sut_outbox *outbox;       /* NULL: it does not run */
-    struct sut_consumers *consumers; /* NULL: none, or not yet */
+    struct sut_method_stats *stats;             /* one an entry; never freed, since metrics are not */
+    sut_strmap *breakers;                       /* by service that we call */
+    struct sut_outbox *outbox;                  /* NULL: it does not run */
+    struct sut_consumers *consumers;            /* NULL: none, or not yet */
+    const struct sut_delivery_port *deliveries; /* for streams; NULL: not yet */
 
     sut_node ready, running, idle;
     size_t running_count, idle_count;

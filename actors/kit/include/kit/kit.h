@@ -24,6 +24,7 @@
 #include "wire/service.h"
 
 struct sut_pg_migrations;
+typedef struct sut_projection sut_projection; /* kit/projection.h */
 
 /* sut_request (wire/service.h): one call being served, or one run of a background function (kit/task.h). It lives until
  * its function returns, and belongs to the loop's thread. */
@@ -103,6 +104,8 @@ typedef struct sut_actor_options {
     size_t entry_count;
     const sut_consumer_entry *consumers; /* note_consumer_entries: the events that it takes (kit/event.h) */
     size_t consumer_count;
+    const sut_projection *projections; /* copies of what others own, that can be built anew */
+    size_t projection_count;
 
     const sut_setting *settings; /* the actor's own, besides the common ones */
     size_t setting_count;
