@@ -16,7 +16,8 @@
 
 static const sut_pg_stmt s_begin = {
     "sut_projection_begin",
-    "INSERT INTO sut_projections AS p (name, run, state, renewed_at) VALUES ($1, 1, 'running', now()) ON CONFLICT (name)"
+    "INSERT INTO sut_projections AS p (name, run, state, renewed_at) VALUES ($1, 1, 'running', now()) ON CONFLICT "
+    "(name)"
     " DO UPDATE SET run = p.run + 1, state = 'running', error = NULL, rows = 0, replayed = 0, missing = 0, extra = 0,"
     " different = 0, renewed_at = now() WHERE p.state <> 'running' OR p.renewed_at < now() - interval '30 seconds'"
     " RETURNING run",
@@ -163,13 +164,13 @@ static void s_conclude(sut_request *rq, const s_run *run, sut_status result)
             SUT_KV("projection", run->what->name), SUT_KV_S("why", why), SUT_KV_I("rows", run->rows),
             SUT_KV_I("replayed", run->replayed), SUT_KV_I("missing", run->diff.missing),
             SUT_KV_I("extra", run->diff.extra), SUT_KV_I("different", run->diff.different));
-    sut_status st = sut_pg_run(
-        rq, &s_end,
-        SUT_PG_PARAMS(sut_pg_text(sut_str_from(run->what->name)), sut_pg_i64(run->number),
-                      sut_pg_text(result ? SUT_STR("failed") : SUT_STR("done")), sut_pg_text(why),
-                      sut_pg_i64(run->rows), sut_pg_i64(run->replayed), sut_pg_i64(run->diff.missing),
-                      sut_pg_i64(run->diff.extra), sut_pg_i64(run->diff.different)),
-        NULL);
+    sut_status st =
+        sut_pg_run(rq, &s_end,
+                   SUT_PG_PARAMS(sut_pg_text(sut_str_from(run->what->name)), sut_pg_i64(run->number),
+                                 sut_pg_text(result ? SUT_STR("failed") : SUT_STR("done")), sut_pg_text(why),
+                                 sut_pg_i64(run->rows), sut_pg_i64(run->replayed), sut_pg_i64(run->diff.missing),
+                                 sut_pg_i64(run->diff.extra), sut_pg_i64(run->diff.different)),
+                   NULL);
     if (st) /* who looks sees it as failed in 30 s */
         sut_log(SUT_ERROR, "kit", "projection.not_noted", SUT_KV("projection", run->what->name), SUT_KV_I("error", st));
 }

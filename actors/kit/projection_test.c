@@ -58,11 +58,11 @@ static const sut_pg_stmt s_put = {"proj_put",
                                   "INSERT INTO steps_fresh AS f VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE SET n ="
                                   " excluded.n WHERE f.n < excluded.n",
                                   2};
-static const sut_pg_stmt s_compare = {
-    "proj_compare",
-    "SELECT count(*) FILTER (WHERE c.n IS NULL), count(*) FILTER (WHERE f.n IS NULL), count(*) FILTER (WHERE f.n <> c.n)"
-    " FROM steps_fresh f FULL JOIN steps_copy c USING (user_id)",
-    0};
+static const sut_pg_stmt s_compare = {"proj_compare",
+                                      "SELECT count(*) FILTER (WHERE c.n IS NULL), count(*) FILTER (WHERE f.n IS "
+                                      "NULL), count(*) FILTER (WHERE f.n <> c.n)"
+                                      " FROM steps_fresh f FULL JOIN steps_copy c USING (user_id)",
+                                      0};
 static const sut_pg_stmt s_gone = {"proj_gone", "DROP TABLE steps_copy", 0};
 static const sut_pg_stmt s_rename = {"proj_rename", "ALTER TABLE steps_fresh RENAME TO steps_copy", 0};
 
@@ -110,8 +110,13 @@ static sut_status swap(sut_request *rq, sut_pg_tx *tx, void *arg)
 }
 
 static const sut_event *const s_events[] = {&fix_stepped};
-static const sut_projection s_projections[] = {
-    {.name = "steps", .events = s_events, .event_count = 1, .fresh = fresh, .page = page, .apply = apply, .swap = swap}};
+static const sut_projection s_projections[] = {{.name = "steps",
+                                                .events = s_events,
+                                                .event_count = 1,
+                                                .fresh = fresh,
+                                                .page = page,
+                                                .apply = apply,
+                                                .swap = swap}};
 
 static void run(sut_request_fn body)
 {
@@ -197,8 +202,9 @@ static sut_status rebuilt(sut_request *rq, void *p)
     cr_assert(sut_str_is(status.state, "done"), "%.*s", SUT_STR_FMT(status.error));
     cr_assert(status.rows == 5 && status.replayed == 3);
     cr_assert(status.diff.missing == 2 && status.diff.extra == 1 && status.diff.different == 2);
-    cr_assert_str_eq(sut_test_postgres_sql(p, "SELECT string_agg(user_id || ':' || n, ' ' ORDER BY user_id) FROM steps_copy"),
-                     "1:10 2:20 3:30 4:40 5:51 6:60");
+    cr_assert_str_eq(
+        sut_test_postgres_sql(p, "SELECT string_agg(user_id || ':' || n, ' ' ORDER BY user_id) FROM steps_copy"),
+        "1:10 2:20 3:30 4:40 5:51 6:60");
     cr_assert_eq(s_ended, 2);
     for (int i = 0; i < 3; i++) {
         cr_assert(d[i].acked);
@@ -250,8 +256,9 @@ static sut_status abandoned(sut_request *rq, void *p)
 {
     sut_projection_status status;
     begin(rq);
-    sut_test_postgres_sql(p, "INSERT INTO sut_projections (name, run, state, renewed_at) VALUES ('steps', 7, 'running', "
-                             "now() - interval '31 seconds')");
+    sut_test_postgres_sql(p,
+                          "INSERT INTO sut_projections (name, run, state, renewed_at) VALUES ('steps', 7, 'running', "
+                          "now() - interval '31 seconds')");
     cr_assert_eq(sut_projection_look(rq, SUT_STR("steps"), &status), 0);
     cr_assert(sut_str_is(status.state, "failed"));
     cr_assert_neq(status.error.len, 0);

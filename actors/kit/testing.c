@@ -1,6 +1,8 @@
 /* Running an actor in a test: the same runtime and dispatch, without a bus (kit/testing.h). */
 #include "kit/testing.h"
 
+#include "kit/projection.h"
+
 #include "consume.h"
 #include "dispatch.h"
 #include "outbox.h"
@@ -274,6 +276,24 @@ sut_status sut_test_emitted(sut_request *rq, const sut_event *event, size_t inde
     sut_field_errors_init(&errors, rq->arena, 4);
     return out ? sut_record_decode(event->body, sut_pg_get_bytea(r, 0, 2), SUT_UNKNOWN_REFUSE, rq->arena, out, &errors)
                : 0;
+}
+
+sut_status sut_test_rebuild(sut_request *rq, const char *name, sut_projection_diff *out)
+{
+    const sut_actor_options *actor = rq->runtime->opt;
+    const sut_projection *what = NULL;
+    for (size_t i = 0; i < actor->projection_count; i++)
+        if (strcmp(actor->projections[i].name, name) == 0)
+            what = &actor->projections[i];
+    if (!what)
+        return SUT_ERR_NOT_FOUND;
+    sut_projection_page page = {.more = true};
+    sut_status st = sut_pg_tx_run(rq, what->fresh, NULL);
+    while (!st && page.more) {
+        page.more = false;
+        st = what->page(rq, &page);
+    }
+    return st ? st : sut_pg_tx_run(rq, what->swap, out);
 }
 
 sut_status sut_test_periodic(sut_request *rq, const char *name)

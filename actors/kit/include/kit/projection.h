@@ -1,14 +1,14 @@
-/* Projections: a copy of what another actor owns, in our database, kept current by a consumer with versioned upserts. One
- * that went wrong is built anew beside the live copy, and swapped in:
+/* Projections: a copy of what another actor owns, in our database, kept current by a consumer with versioned upserts.
+ * One that went wrong is built anew beside the live copy, and swapped in:
  *
  *   1. the journal's end is noted;
  *   2. `fresh` makes an empty copy, and `page` fills it from the owner's batch reads;
  *   3. what came after the noted end is told again to `apply`;
  *   4. `swap` counts how the copy differs from the live one, and takes its place.
  *
- * The snapshot is younger than the noted end, so retention never makes a rebuild wrong; and since all writes into the copy
- * are versioned upserts, it does not matter that some of what is told again is in the snapshot already. The live copy is
- * used and kept current all the while.
+ * The snapshot is younger than the noted end, so retention never makes a rebuild wrong; and since all writes into the
+ * copy are versioned upserts, it does not matter that some of what is told again is in the snapshot already. The live
+ * copy is used and kept current all the while.
  *
  * An actor lists its projections in its options and declares SERVICE.rebuild_start and SERVICE.rebuild_status, whose
  * handlers call the two functions below: that is what `sut rebuild SERVICE.NAME` asks. */
@@ -23,7 +23,7 @@ typedef struct sut_projection_page {
     bool more;     /* out */
 } sut_projection_page;
 
-typedef struct sut_projection_diff { /* of the fresh copy, against the live one */
+typedef struct sut_projection_diff {   /* of the fresh copy, against the live one */
     int64_t missing, extra, different; /* missing: only the fresh one has it */
 } sut_projection_diff;
 

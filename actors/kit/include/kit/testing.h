@@ -62,6 +62,10 @@ typedef struct sut_test_emitted_event {
 SUT_MUST_CHECK sut_status sut_test_emitted(sut_request *rq, const sut_event *event, size_t index, void *out,
                                            sut_test_emitted_event *info);
 
+/* Rebuilds a projection now, as if nothing were published meanwhile: fresh, all pages, swap. */
+struct sut_projection_diff;
+SUT_MUST_CHECK sut_status sut_test_rebuild(sut_request *rq, const char *name, struct sut_projection_diff *out);
+
 /* Runs one of the actor's periodic functions now, and returns its status. */
 SUT_MUST_CHECK sut_status sut_test_periodic(sut_request *rq, const char *name);
 
