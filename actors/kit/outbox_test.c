@@ -3,6 +3,7 @@
 
 #include "fake_journal_test.h"
 
+#include "base/clock.h"
 #include "kit/event.h"
 
 #include <criterion/criterion.h>
@@ -283,12 +284,19 @@ static sut_status notified(sut_request *rq, void *arg)
     fake_journal_attach(s_journal, rq);
     cr_assert_eq(put(rq, 7, 1, NULL), 0);
     fake_journal_until(rq, s_journal, 1);
-    /* What another instance does: a row, and a NOTIFY of its own. */
-    sql(arg, "INSERT INTO sut_outbox (event_id, subject, key, body, user_id, level, traceparent, not_before) VALUES "
-             "(decode('000102030405060708090a0b0c0d0e0f', 'hex'), 'fix.stepped', '8', "
-             "decode('82a7757365725f696408a16e01', 'hex'), 0, 0, '', 0)");
-    sql(arg, "SELECT pg_notify('sut_outbox', '')");
-    fake_journal_until(rq, s_journal, 2);
+    /* What another instance does: a row, and a NOTIFY of its own, when the relay has just looked and found nothing.
+     * Without being told it would look again after 250 ms. */
+    uint64_t began = sut_now_ns();
+    for (uint32_t i = 0; i < 10; i++) {
+        sql(arg,
+            "INSERT INTO sut_outbox (event_id, subject, key, body, user_id, level, traceparent, not_before) VALUES "
+            "(int8send(nextval('sut_outbox_id_seq')) || int8send(0), 'fix.stepped', '8', "
+            "decode('82a7757365725f696408a16e01', 'hex'), 0, 0, '', 0)");
+        sql(arg, "SELECT pg_notify('sut_outbox', '')");
+        fake_journal_until(rq, s_journal, 2 + i);
+        cr_assert_eq(sut_request_sleep_ms(rq, 20), 0);
+    }
+    cr_assert_lt(sut_now_ns() - began, 1500 * SUT_NS_PER_MS);
     cr_assert_eq(s_journal->events[1].user_id, 8);
     return 0;
 }
@@ -296,4 +304,27 @@ static sut_status notified(sut_request *rq, void *arg)
 Test(outbox, rows_of_other_instances_are_sent_too, .timeout = 60)
 {
     run(notified);
+}
+
+/* ---- the end ---- */
+
+static sut_status leaves(sut_request *rq, void *arg)
+{
+    (void)arg;
+    sut_outbox_status look;
+    fake_journal_attach(s_journal, rq);
+    do {
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+        cr_assert(sut_outbox_look(rq->runtime, &look));
+    } while (!look.relaying);
+    return put(rq, 7, 1, NULL);
+}
+
+Test(outbox, what_the_last_call_left_is_sent_before_the_process_ends, .timeout = 60)
+{
+    sut_test_postgres p;
+    s_journal = fake_journal_new();
+    fix_run_pg(&fix_pg_options, leaves, &p);
+    cr_assert_eq(s_journal->count, 1u);
+    s_journal = fake_journal_free(s_journal);
 }
