@@ -61,7 +61,8 @@ static const sut_pg_stmt s_move_up = {"sut_outbox_move_up",
 static const sut_pg_stmt s_give_back = {
     "sut_outbox_give_back", "UPDATE sut_outbox_source SET last_number = last_number - 1 WHERE epoch = $1", 1};
 static const sut_pg_stmt s_rename = {"sut_outbox_rename",
-                                     "UPDATE sut_outbox_source SET source = left(current_database(), 32) || '.' ||"
+                                     "UPDATE sut_outbox_source SET source = left(regexp_replace(current_database(), "
+                                     "'[^A-Za-z0-9_-]', '_', 'g'), 32) || '.' ||"
                                      " left(md5(random()::text || clock_timestamp()), 12) WHERE epoch = $1"
                                      " RETURNING source",
                                      1};
