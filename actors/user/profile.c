@@ -3,6 +3,7 @@
 #include "user_service.h"
 
 #include "base/buf.h"
+#include "kit/event.h"
 
 /* Two statements, so that the commonest read, a stranger's, does not look at connections at all. */
 static const sut_pg_stmt s_get = {"user_profile_get",
@@ -46,7 +47,7 @@ static const sut_pg_stmt s_update = {
     "website = CASE WHEN $11 THEN $12 ELSE p.website END, "
     "birth_date = CASE WHEN $13 THEN $14 ELSE p.birth_date END, "
     "privacy_settings = p.privacy_settings || $15, "
-    "version = p.version + 1, updated_at = now() WHERE p.user_id = $1 RETURNING " USER_VIEW_COLUMNS,
+    "version = p.version + 1, updated_at = now() WHERE p.user_id = $1 RETURNING " USER_VIEW_COLUMNS ", p.version",
     15};
 
 static sut_pg_param given(uint8_t has)
@@ -84,6 +85,18 @@ typedef struct update {
     sut_str privacy;
 } update;
 
+static sut_status publish_updated(sut_request *rq, sut_pg_tx *tx, const user_profile *p, int64_t version)
+{
+    const user_user_updated event = {.user_id = p->user_id,
+                                     .version = version,
+                                     .username = p->username,
+                                     .display_name = p->display_name,
+                                     .has_display_name = p->has_display_name,
+                                     .avatar_url = p->avatar_url,
+                                     .has_avatar_url = p->has_avatar_url};
+    return sut_emit(rq, tx, &user_user_updated_event, &event, NULL);
+}
+
 static sut_status run_update(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     const sut_pg_result *r;
@@ -102,7 +115,10 @@ static sut_status run_update(sut_request *rq, sut_pg_tx *tx, void *arg)
         &r);
     if (st != 0)
         return st;
-    return sut_pg_rows(r) == 0 ? not_found(rq) : user_view_fill(rq, r, 0, user_id, 0, u->out);
+    if (sut_pg_rows(r) == 0)
+        return not_found(rq);
+    st = user_view_fill(rq, r, 0, user_id, 0, u->out);
+    return st != 0 ? st : publish_updated(rq, tx, u->out, sut_pg_get_i64(r, 0, USER_VIEW_COLUMN_COUNT));
 }
 
 sut_status user_profile_update(sut_request *rq, const user_profile_update_in *in, user_profile_update_out *out)
