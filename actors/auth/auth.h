@@ -6,6 +6,7 @@
 #include "base/keyring.h"
 #include "kit/kit.h"
 #include "kit/pg.h"
+#include "kit/projection.h"
 #include "token.h"
 
 typedef struct auth_settings {
@@ -89,6 +90,11 @@ SUT_MUST_CHECK sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, in
 /* Both are best effort: PostgreSQL is the record. They neither fail nor change the request's error. */
 void auth_mirror_put(sut_request *rq, int64_t user_id, const char *session_id, int64_t expires_s);
 void auth_mirror_drop(sut_request *rq, int64_t user_id, sut_str session_id); /* absent: all of the user's */
+
+/* ---- username.c ---- */
+
+#define AUTH_PROJECTION_COUNT 1
+extern const sut_projection auth_projections[AUTH_PROJECTION_COUNT];
 
 /* ---- cleanup.c ---- */
 

@@ -118,8 +118,9 @@ static sut_status trimmed(sut_request *rq, void *arg)
     fix *f = arg;
     auth_tokens ada = fix_account(rq, "ada"), again;
     (void)ada;
-    fix_sql(f, "INSERT INTO sessions (id, user_id, expires_at, created_at) SELECT 's' || i, (SELECT id FROM users), now() "
-               "+ interval '1 day', now() - interval '1 day' FROM generate_series(1, 101) i");
+    fix_sql(f,
+            "INSERT INTO sessions (id, user_id, expires_at, created_at) SELECT 's' || i, (SELECT id FROM users), now() "
+            "+ interval '1 day', now() - interval '1 day' FROM generate_series(1, 101) i");
     cr_assert_eq(fix_login(rq, "ada@example.org", FIX_PASSWORD, &again, NULL), 0);
     expect_count(f, "session.revoked", 3);
     return 0;

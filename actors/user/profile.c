@@ -1,9 +1,11 @@
-/* user.profile_get, user.profile_update and user.friend_check. */
+/* user.profile_get, user.profile_update, user.usernames and user.friend_check. */
 #include "user.h"
 #include "user_service.h"
 
 #include "base/buf.h"
 #include "kit/event.h"
+
+#include <errno.h>
 
 /* Two statements, so that the commonest read, a stranger's, does not look at connections at all. */
 static const sut_pg_stmt s_get = {"user_profile_get",
@@ -149,4 +151,33 @@ sut_status user_is_friend(sut_request *rq, int64_t user_id, int64_t other_id, bo
 sut_status user_friend_check(sut_request *rq, const user_friend_check_in *in, user_friend_check_out *out)
 {
     return user_is_friend(rq, in->user_id, in->other_id, &out->friend);
+}
+
+static const sut_pg_stmt s_names = {
+    "user_usernames",
+    "SELECT user_id, username, version FROM user_profiles WHERE user_id > $1 ORDER BY user_id LIMIT $2", 2};
+
+sut_status user_usernames(sut_request *rq, const user_usernames_in *in, user_usernames_out *out)
+{
+    const sut_pg_result *r;
+    sut_status st = sut_pg_read(rq, &s_names, SUT_PG_PARAMS(sut_pg_i64(in->after), sut_pg_i64(in->limit)), &r);
+    if (st != 0)
+        return st;
+    size_t count = (size_t)sut_pg_rows(r);
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant
+    const user_username_version **items = sut_arena_array(sut_request_arena(rq), count + 1, sizeof *items);
+    user_username_version *rows = sut_arena_array(sut_request_arena(rq), count + 1, sizeof *rows);
+    if (!items || !rows)
+        return -ENOMEM;
+    out->cursor = in->after;
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = (user_username_version){.user_id = sut_pg_get_i64(r, (int)i, 0),
+                                          .username = sut_pg_get_text(r, (int)i, 1),
+                                          .version = sut_pg_get_i64(r, (int)i, 2)};
+        items[i] = &rows[i];
+        out->cursor = rows[i].user_id;
+    }
+    out->items = (sut_list){items, count};
+    out->more = count == (size_t)in->limit;
+    return 0;
 }

@@ -36,7 +36,8 @@ static sut_status on_call(void *bus, const sut_call *call, sut_result_fn fn, voi
     cr_assert_null(f.fn, "one call at a time");
     cr_assert_eq(sut_arena_new(&arena, 65536), 0);
     sut_field_errors_init(&errors, arena, 1);
-    cr_assert_eq(sut_record_decode(&auth_revocations_in_record, call->body, SUT_UNKNOWN_REFUSE, arena, &in, &errors), 0);
+    cr_assert_eq(sut_record_decode(&auth_revocations_in_record, call->body, SUT_UNKNOWN_REFUSE, arena, &in, &errors),
+                 0);
     f.since = in.since;
     sut_arena_free(arena);
     f.calls++;
@@ -99,9 +100,11 @@ static void notice(sut_sub_news news, uint64_t position)
 /* Answers the call with one revocation, of session `session`. */
 static void answer(const char *session, int64_t cursor, bool more)
 {
-    const auth_revocation item = {
-        .id = cursor, .user_id = 1, .session = sut_str_from(session), .has_session = SUT_PRESENT,
-        .revoked_at = sut_wall_us()};
+    const auth_revocation item = {.id = cursor,
+                                  .user_id = 1,
+                                  .session = sut_str_from(session),
+                                  .has_session = SUT_PRESENT,
+                                  .revoked_at = sut_wall_us()};
     const auth_revocation *items[] = {&item};
     const auth_revocations_out out = {.items = {items, session ? 1 : 0}, .cursor = cursor, .more = more};
     sut_buf body;
@@ -125,10 +128,8 @@ static void fail(int err)
 
 static void event(const char *session, uint64_t sequence)
 {
-    const auth_session_revoked e = {.user_id = 1,
-                                    .session = sut_str_from(session),
-                                    .has_session = SUT_PRESENT,
-                                    .revoked_at = sut_wall_us()};
+    const auth_session_revoked e = {
+        .user_id = 1, .session = sut_str_from(session), .has_session = SUT_PRESENT, .revoked_at = sut_wall_us()};
     sut_buf body;
     sut_buf_init(&body, 0);
     cr_assert_eq(sut_record_encode(&auth_session_revoked_record, &e, &body), 0);
