@@ -49,8 +49,8 @@ static const sut_pg_stmt s_fill = {"auth_username_fill",
                                    "INSERT INTO username_copy AS c SELECT * FROM unnest($1::bigint[], $2::text[], "
                                    "$3::bigint[])" NEWER_SQL,
                                    3};
-static const sut_pg_stmt s_apply = {"auth_username_apply", "INSERT INTO username_copy AS c VALUES ($1, $2, $3)" NEWER_SQL,
-                                    3};
+static const sut_pg_stmt s_apply = {"auth_username_apply",
+                                    "INSERT INTO username_copy AS c VALUES ($1, $2, $3)" NEWER_SQL, 3};
 
 /* The live copy goes on meanwhile: where it is newer, it is right. */
 #define WRONG_SQL "(c.version > u.username_version OR (c.version = u.username_version AND c.username <> u.username))"
@@ -86,16 +86,15 @@ static sut_status fill(sut_request *rq, const user_usernames_out *names)
         texts[i] = items[i]->username;
         versions[i] = items[i]->version;
     }
-    return sut_pg_run(rq, &s_fill,
-                      SUT_PG_PARAMS(sut_pg_i64_array(ids, count), sut_pg_text_array(texts, count),
-                                    sut_pg_i64_array(versions, count)),
-                      NULL);
+    return sut_pg_run(
+        rq, &s_fill,
+        SUT_PG_PARAMS(sut_pg_i64_array(ids, count), sut_pg_text_array(texts, count), sut_pg_i64_array(versions, count)),
+        NULL);
 }
 
 static sut_status page(sut_request *rq, sut_projection_page *p)
 {
-    const user_usernames_in in = {
-        .after = p->after, .has_after = SUT_PRESENT, .limit = PAGE, .has_limit = SUT_PRESENT};
+    const user_usernames_in in = {.after = p->after, .has_after = SUT_PRESENT, .limit = PAGE, .has_limit = SUT_PRESENT};
     user_usernames_out out;
     sut_status st = sut_kit_call(rq, &user_usernames_method, &in, &out, NULL);
     if (st == 0 && out.items.count > 0)
@@ -123,9 +122,8 @@ static sut_status swap(sut_request *rq, sut_pg_tx *tx, void *arg)
     sut_status st = sut_pg_exec(tx, &s_compare, SUT_PG_NO_PARAMS, &r);
     if (st != 0)
         return st;
-    *diff = (sut_projection_diff){.missing = sut_pg_get_i64(r, 0, 0),
-                                  .extra = sut_pg_get_i64(r, 0, 1),
-                                  .different = sut_pg_get_i64(r, 0, 2)};
+    *diff = (sut_projection_diff){
+        .missing = sut_pg_get_i64(r, 0, 0), .extra = sut_pg_get_i64(r, 0, 1), .different = sut_pg_get_i64(r, 0, 2)};
     return sut_pg_queue(tx, &s_swap, SUT_PG_NO_PARAMS);
 }
 

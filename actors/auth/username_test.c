@@ -10,8 +10,7 @@
 
 static sut_status renamed(sut_request *rq, const auth_tokens *who, const char *name, int64_t version)
 {
-    const user_user_updated event = {
-        .user_id = who->user_id, .version = version, .username = sut_str_from(name)};
+    const user_user_updated event = {.user_id = who->user_id, .version = version, .username = sut_str_from(name)};
     return sut_test_deliver(rq, auth_consumer_entries[0].consumer, &event, NULL, NULL);
 }
 
@@ -64,7 +63,8 @@ static sut_status rebuilt(sut_request *rq, void *arg)
     fix *f = arg;
     sut_projection_diff diff;
     auth_tokens ada = fix_account(rq, "ada"), grace = fix_account(rq, "grace"), joan = fix_account(rq, "joan");
-    owner o = {.rows = {{ada.user_id, SUT_STR("lovelace"), 2}, {grace.user_id, SUT_STR("hopper"), 2},
+    owner o = {.rows = {{ada.user_id, SUT_STR("lovelace"), 2},
+                        {grace.user_id, SUT_STR("hopper"), 2},
                         {joan.user_id + 3200, SUT_STR("nobody"), 1}}};
     cr_assert_eq(renamed(rq, &grace, "admiral", 3), 0, "newer than what the owner's snapshot says");
     sut_test_on_remote(names, &o);
