@@ -1,6 +1,8 @@
 /* Rows of users. */
 #include "auth.h"
 
+#include "kit/event.h"
+
 static const sut_pg_stmt s_by_email = {
     "auth_account_by_email",
     "SELECT id, email, password_hash, username, display_name, status, level FROM users WHERE email = $1", 1};
@@ -53,4 +55,33 @@ sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *tak
     if (!*taken)
         account->id = sut_pg_get_i64(r, 0, 0);
     return 0;
+}
+
+/* The row is locked first, so that of several that activate one account a single one sees it pending. */
+static const sut_pg_stmt s_activate = {
+    "auth_account_activate",
+    "UPDATE users u SET status = 'active', username = $2, updated_at = now() FROM (SELECT id, status FROM users WHERE "
+    "id = $1 AND status <> 'undoing' FOR UPDATE) old WHERE u.id = old.id RETURNING u.level, old.status = 'pending'",
+    2};
+
+sut_status auth_account_activate(sut_request *rq, sut_pg_tx *tx, auth_account *account, bool *active)
+{
+    const sut_pg_result *r;
+    sut_status st =
+        sut_pg_exec(tx, &s_activate, SUT_PG_PARAMS(sut_pg_i64(account->id), sut_pg_text(account->username)), &r);
+    if (st != 0)
+        return st;
+    *active = sut_pg_rows(r) == 1;
+    if (!*active)
+        return 0;
+    account->status = AUTH_ACTIVE;
+    account->level = sut_pg_get_i32(r, 0, 0);
+    if (!sut_pg_get_bool(r, 0, 1))
+        return 0;
+    auth_user_registered event = {.user_id = account->id, .username = account->username};
+    if (account->display_name.ptr) {
+        event.display_name = account->display_name;
+        event.has_display_name = SUT_PRESENT;
+    }
+    return sut_emit(rq, tx, &auth_user_registered_event, &event, NULL);
 }

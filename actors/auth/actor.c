@@ -85,6 +85,8 @@ const sut_actor_options auth_actor = {
     .migrations = &auth_migrations,
     .redis_setting = "REDIS_URL",
     .on_start = on_start,
+    .projections = auth_projections,
+    .projection_count = AUTH_PROJECTION_COUNT,
     .periodics = s_periodics,
     .periodic_count = SUT_ARRAY_LEN(s_periodics),
 };

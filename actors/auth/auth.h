@@ -6,6 +6,7 @@
 #include "base/keyring.h"
 #include "kit/kit.h"
 #include "kit/pg.h"
+#include "kit/projection.h"
 #include "token.h"
 
 typedef struct auth_settings {
@@ -44,6 +45,9 @@ typedef struct auth_account {
 SUT_MUST_CHECK sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *out, bool *found);
 /* Inserts a pending account and sets out->id; `*taken`: the address has one already. */
 SUT_MUST_CHECK sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *taken);
+/* Activates an account whose profile exists, sets its level, and publishes user.registered if it was not active before.
+ * `*active` false: its registration is being given up, or it is gone. */
+SUT_MUST_CHECK sut_status auth_account_activate(sut_request *rq, sut_pg_tx *tx, auth_account *account, bool *active);
 
 /* ---- saga.c: registration spans two actors (DESIGN section 8) ---- */
 
@@ -68,8 +72,8 @@ typedef struct auth_grant { /* what a client gets for a login */
     int64_t issued_us;
 } auth_grant;
 
-/* Queues a new session for grant->user_id and level, with its first refresh token, into the transaction. The user's
- * oldest sessions beyond 100 are revoked. */
+/* Opens a new session for grant->user_id and level, with its first refresh token, in the transaction. The user's oldest
+ * sessions beyond 100 are revoked. */
 SUT_MUST_CHECK sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
 /* Queues the next refresh token of grant->session_id and makes the access token. */
 SUT_MUST_CHECK sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
@@ -77,15 +81,20 @@ SUT_MUST_CHECK sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, au
 void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str username, sut_str email, auth_tokens *out);
 /* The name that the user has now, for which the user actor is asked; `known` if it cannot be asked. */
 sut_str auth_present_name(sut_request *rq, int64_t user_id, sut_str known);
-/* Queues the revocation of one session, or of all of the user's if `session_id` is absent, and numbers it for the
- * edges. The last thing in its transaction: it takes the lock of decision 6. */
-SUT_MUST_CHECK sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id);
+/* Revokes one session, or all of the user's if `session_id` is absent, numbers that for the edges, and publishes
+ * session.revoked for each. The last thing in its transaction: it takes the lock of decision 6. */
+SUT_MUST_CHECK sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id);
 
 /* ---- mirror.c: session:<user_id> in Redis, as the seed has it ---- */
 
 /* Both are best effort: PostgreSQL is the record. They neither fail nor change the request's error. */
 void auth_mirror_put(sut_request *rq, int64_t user_id, const char *session_id, int64_t expires_s);
 void auth_mirror_drop(sut_request *rq, int64_t user_id, sut_str session_id); /* absent: all of the user's */
+
+/* ---- username.c ---- */
+
+#define AUTH_PROJECTION_COUNT 1
+extern const sut_projection auth_projections[AUTH_PROJECTION_COUNT];
 
 /* ---- cleanup.c ---- */
 

@@ -48,6 +48,8 @@ void fix_run(sut_request_fn body)
     sut_actor_options actor = auth_actor;
     actor.entries = auth_service_entries;
     actor.entry_count = auth_service_entry_count;
+    actor.consumers = auth_consumer_entries;
+    actor.consumer_count = auth_consumer_entry_count;
     sut_test_postgres_start(&f.pg);
     sut_test_redis_start(&f.redis);
     setenv("AUTH_DATABASE_URL", f.pg.url, 1);

@@ -2,11 +2,15 @@
 #include "auth.h"
 #include "auth_service.h"
 
+#include "kit/event.h"
 #include "password.h"
 
 static const sut_pg_stmt s_rehash = {
     "auth_login_rehash", "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1 AND password_hash = $3",
     3};
+
+/* So that a user's events are numbered as they happened. */
+static const sut_pg_stmt s_lock = {"auth_login_lock", "SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", 1};
 
 typedef struct login {
     const auth_account *account;
@@ -17,12 +21,17 @@ typedef struct login {
 static sut_status open_session(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     login *l = arg;
-    sut_status st = 0;
-    if (l->new_hash.ptr)
+    sut_status st = sut_pg_queue(tx, &s_lock, SUT_PG_PARAMS(sut_pg_i64(l->account->id)));
+    if (st == 0 && l->new_hash.ptr)
         st = sut_pg_queue(tx, &s_rehash,
                           SUT_PG_PARAMS(sut_pg_i64(l->account->id), sut_pg_text(l->new_hash),
                                         sut_pg_text(l->account->password_hash)));
-    return st != 0 ? st : auth_session_open(rq, tx, &l->grant);
+    if (st == 0)
+        st = auth_session_open(rq, tx, &l->grant);
+    if (st != 0)
+        return st;
+    const auth_user_logged_in event = {.user_id = l->account->id, .session = sut_str_from(l->grant.session_id)};
+    return sut_emit(rq, tx, &auth_user_logged_in_event, &event, NULL);
 }
 
 sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *out)

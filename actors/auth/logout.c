@@ -14,9 +14,8 @@ typedef struct ending {
 
 static sut_status end_sessions(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
-    (void)rq;
     ending *e = arg;
-    return auth_session_revoke(tx, e->user_id, e->session);
+    return auth_session_revoke(rq, tx, e->user_id, e->session);
 }
 
 sut_status auth_logout(sut_request *rq, const auth_logout_in *in, auth_logout_out *out)

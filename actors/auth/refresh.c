@@ -67,7 +67,7 @@ static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
     x->username = sut_pg_get_text(r, 0, 3);
     x->email = sut_pg_get_text(r, 0, 4);
     if (x->verdict == REUSED)
-        return auth_session_revoke(tx, x->grant.user_id, session);
+        return auth_session_revoke(rq, tx, x->grant.user_id, session);
     return rotate(rq, tx, x);
 }
 

@@ -6,29 +6,22 @@
 
 /* Activation and the first session are one transaction: whoever gets tokens has an active account. */
 typedef struct activation {
-    const auth_account *account;
+    auth_account *account;
     auth_grant grant;
     bool gone;
 } activation;
 
-static const sut_pg_stmt s_activate = {
-    "auth_register_activate",
-    "UPDATE users SET status = 'active', username = $2, updated_at = now() WHERE id = $1 AND status <> 'undoing' "
-    "RETURNING level",
-    2};
-
 static sut_status activate(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     activation *a = arg;
-    const sut_pg_result *r;
-    sut_status st =
-        sut_pg_exec(tx, &s_activate, SUT_PG_PARAMS(sut_pg_i64(a->account->id), sut_pg_text(a->account->username)), &r);
+    bool active = false;
+    sut_status st = auth_account_activate(rq, tx, a->account, &active);
     if (st != 0)
         return st;
-    a->gone = sut_pg_rows(r) == 0;
+    a->gone = !active;
     if (a->gone)
         return 0;
-    a->grant = (auth_grant){.user_id = a->account->id, .level = sut_pg_get_i32(r, 0, 0)};
+    a->grant = (auth_grant){.user_id = a->account->id, .level = a->account->level};
     return auth_session_open(rq, tx, &a->grant);
 }
 

@@ -24,10 +24,6 @@ static const sut_pg_stmt s_give_up = {
 static const sut_pg_stmt s_remove = {"auth_account_remove", "DELETE FROM users WHERE id = $1 AND status = 'undoing'",
                                      1};
 
-static const sut_pg_stmt s_activate = {
-    "auth_account_activate",
-    "UPDATE users SET status = 'active', username = $2, updated_at = now() WHERE id = $1 AND status = 'pending'", 2};
-
 /* Rows that another instance is at work on are passed over, until its claim has run out. */
 static const sut_pg_stmt s_claim = {
     "auth_saga_claim",
@@ -82,13 +78,19 @@ sut_status auth_saga_profile(sut_request *rq, auth_account *account, auth_saga_e
     return auth_saga_undo(rq, account->id);
 }
 
+static sut_status activate(sut_request *rq, sut_pg_tx *tx, void *account)
+{
+    bool active;
+    return auth_account_activate(rq, tx, account, &active);
+}
+
 static sut_status finish(sut_request *rq, auth_account *account)
 {
     auth_saga_end end = AUTH_SAGA_UNDONE;
     sut_status st =
         account->status == AUTH_UNDOING ? auth_saga_undo(rq, account->id) : auth_saga_profile(rq, account, &end);
     if (st == 0 && end == AUTH_SAGA_DONE)
-        st = sut_pg_run(rq, &s_activate, SUT_PG_PARAMS(sut_pg_i64(account->id), sut_pg_text(account->username)), NULL);
+        st = sut_pg_tx_run(rq, activate, account);
     if (st == 0)
         sut_log(SUT_INFO, "auth", end == AUTH_SAGA_DONE ? "registration.finished" : "registration.undone",
                 SUT_KV_I("user_id", account->id));

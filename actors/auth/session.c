@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "kit/call.h"
+#include "kit/event.h"
 #include "user_schema.h"
 
 #define US_PER_S INT64_C(1000000)
@@ -15,7 +16,8 @@ static const sut_pg_stmt s_open = {"auth_session_open",
  */
 #define NUMBER_ENDED_SQL                                                                                               \
     "ordered AS MATERIALIZED (SELECT pg_advisory_xact_lock(7305) FROM ended HAVING count(*) > 0) "                     \
-    "INSERT INTO revocations (user_id, session_id) SELECT $1, ended.id FROM ended, ordered"
+    "INSERT INTO revocations (user_id, session_id) SELECT $1, ended.id FROM ended, ordered "                           \
+    "RETURNING session_id, revoked_at"
 
 /* A user's sessions are bounded: the oldest beyond 100 end. */
 static const sut_pg_stmt s_trim = {
@@ -33,6 +35,20 @@ static const sut_pg_stmt s_revoke = {
     "WITH ended AS (UPDATE sessions SET revoked_at = now() "
     "WHERE user_id = $1 AND revoked_at IS NULL AND ($2::text IS NULL OR id = $2) RETURNING id), " NUMBER_ENDED_SQL,
     2};
+
+/* session.revoked, for each row of what NUMBER_ENDED_SQL returned. */
+static sut_status publish_ended(sut_request *rq, sut_pg_tx *tx, int64_t user_id, const sut_pg_result *r)
+{
+    sut_status st = 0;
+    for (int i = 0; st == 0 && i < sut_pg_rows(r); i++) {
+        const auth_session_revoked event = {.user_id = user_id,
+                                            .session = sut_pg_get_text(r, i, 0),
+                                            .has_session = SUT_PRESENT,
+                                            .revoked_at = sut_pg_get_timestamptz(r, i, 1)};
+        st = sut_emit(rq, tx, &auth_session_revoked_event, &event, NULL);
+    }
+    return st;
+}
 
 sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
 {
@@ -62,7 +78,10 @@ sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
                                                sut_pg_timestamptz(expires_us)));
     if (st == 0)
         st = auth_session_extend(rq, tx, grant);
-    return st != 0 ? st : sut_pg_queue(tx, &s_trim, SUT_PG_PARAMS(sut_pg_i64(grant->user_id)));
+    const sut_pg_result *r;
+    if (st == 0)
+        st = sut_pg_exec(tx, &s_trim, SUT_PG_PARAMS(sut_pg_i64(grant->user_id)), &r);
+    return st != 0 ? st : publish_ended(rq, tx, grant->user_id, r);
 }
 
 /* Names may be changed in the user actor. */
@@ -91,7 +110,9 @@ void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str usern
     };
 }
 
-sut_status auth_session_revoke(sut_pg_tx *tx, int64_t user_id, sut_str session_id)
+sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id)
 {
-    return sut_pg_queue(tx, &s_revoke, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)));
+    const sut_pg_result *r;
+    sut_status st = sut_pg_exec(tx, &s_revoke, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
+    return st != 0 ? st : publish_ended(rq, tx, user_id, r);
 }

@@ -1,7 +1,9 @@
 /* An actor's main(): from settings to the exit code. */
 #include "runtime.h"
 
+#include "consume.h"
 #include "dispatch.h"
+#include "outbox.h"
 #include "periodic.h"
 #include "sut.h"
 
@@ -24,7 +26,7 @@ typedef struct s_actor {
     char program[64];
     char instance[96];
     sut_timer announce_timer, drain_timer;
-    bool ever_up, bye_done;
+    bool ever_up, bye_done, consumers_paused;
 } s_actor;
 
 /* ---- the bus ---- */
@@ -87,21 +89,49 @@ static void s_on_announce_timer(sut_timer *t, void *arg)
     s_announce(arg);
 }
 
+/* What needs both the bus and the database. */
+static void s_start_events(s_actor *a)
+{
+    sut_runtime *rt = a->rt;
+    if (!rt->client || rt->draining)
+        return;
+    const sut_event_port port = sut_event_port_of(rt->client);
+    sut_status st = sut_outbox_start(rt, &port);
+    static sut_delivery_port deliveries;
+    deliveries = sut_delivery_port_of(rt->client);
+    rt->deliveries = &deliveries;
+    if (!st)
+        st = sut_consumers_start(rt, &deliveries);
+    if (st) {
+        rt->exit_code = SUT_EXIT_SOFTWARE;
+        snprintf(rt->error, sizeof(rt->error), "cannot publish or consume events: %s", strerror(-st));
+        sut_loop_stop(rt->loop);
+    }
+}
+
 static void s_on_booted(sut_runtime *rt, sut_status st)
 {
     s_actor *a = rt->owner;
     if (st && rt->error[0])
         sut_loop_stop(rt->loop);
-    else if (!st)
+    else if (!st) {
         s_announce(a);
+        s_start_events(a);
+    }
 }
 
 /* ---- the end ---- */
 
 static void s_check_drained(s_actor *a)
 {
-    if (a->bye_done && a->rt->running_count == 0)
-        sut_loop_stop(a->rt->loop);
+    sut_runtime *rt = a->rt;
+    bool relaying = sut_outbox_running(rt);
+    if (!a->bye_done || !a->consumers_paused || rt->running_count > (relaying ? 1 : 0))
+        return;
+    if (relaying) /* it sends what the last calls left, and ends */
+        sut_outbox_stop(rt);
+    else
+        sut_loop_stop(rt->loop);
 }
 
 static void s_on_idle(sut_runtime *rt)
@@ -113,6 +143,13 @@ static void s_on_bye(void *arg)
 {
     s_actor *a = arg;
     a->bye_done = true;
+    s_check_drained(a);
+}
+
+static void s_on_consumers_paused(void *arg)
+{
+    s_actor *a = arg;
+    a->consumers_paused = true;
     s_check_drained(a);
 }
 
@@ -138,6 +175,7 @@ static void s_on_signal(int signo, void *arg)
         sut_request_cancel(rt->boot);
     if (sut_timer_start_ms(rt->loop, &a->drain_timer, (uint64_t)rt->settings.drain_ms, s_on_drain_timeout, a))
         _Exit(SUT_EXIT_SOFTWARE);
+    sut_consumers_pause(rt, s_on_consumers_paused, a);
     if (rt->client)
         sut_client_bye(rt->client, s_on_bye, a);
     else
@@ -183,6 +221,7 @@ static int s_finish(s_actor *a, sut_status st)
     if (st)
         sut_program_die(SUT_EXIT_SOFTWARE, "the event loop failed: %s", strerror(-st));
     sut_timer_stop(&a->drain_timer);
+    sut_consumers_free(rt);
     rt->client = sut_client_free(rt->client);
     sut_log(SUT_INFO, "kit", "drain.done");
     sut_runtime_free(rt);

@@ -2,7 +2,7 @@
  * A store that is away is waited for; one that will never let us in ends the process with one line. */
 #include "runtime.h"
 
-#include "idempotency.h"
+#include "migrations.h"
 #include "periodic.h"
 #include "pg_migrate.h"
 #include "redis/redis.h"

@@ -23,6 +23,35 @@ static const sut_field s_user_fields[] = {
 };
 const sut_record fix_user_record = {"fix_user", s_user_fields, 1, sizeof(fix_user), "A user."};
 
+static const sut_field s_step_fields[] = {
+    {.name = "user_id", .name_len = 7, .type = SUT_T_I64, .flags = SUT_F_REQUIRED, S_OFF(fix_step, user_id)},
+    {.name = "n",
+     .name_len = 1,
+     .type = SUT_T_I64,
+     .flags = SUT_F_REQUIRED,
+     S_OFF(fix_step, n),
+     .has_min = true,
+     .min_i = 1,
+     .max_i = INT64_MAX,
+     .has_max = true},
+    {.name = "text",
+     .name_len = 4,
+     .type = SUT_T_STRING,
+     .offset = offsetof(fix_step, text),
+     .has_offset = offsetof(fix_step, has_text),
+     .max_chars = 4000,
+     .max_bytes = 4000},
+};
+const sut_record fix_step_record = {"fix_step", s_step_fields, 3, sizeof(fix_step), "A step."};
+const sut_event fix_stepped = {.subject = "fix.stepped",
+                               .service = "fix",
+                               .body = &fix_step_record,
+                               .key = &s_step_fields[0],
+                               .since = "1.0",
+                               .doc = ""};
+const sut_event fix_foreign = {
+    .subject = "other.stepped", .service = "other", .body = &fix_step_record, .since = "1.0", .doc = ""};
+
 static const sut_error_desc s_own_error = {SUT_ERR_DOMAIN_FIRST, "fix_broken", 418, "It is broken."};
 static const sut_error_desc *const s_errors[] = {&s_own_error};
 

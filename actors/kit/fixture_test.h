@@ -17,6 +17,16 @@ typedef struct fix_user {
     int64_t user_id;
 } fix_user;
 
+typedef struct fix_step { /* the n-th thing that happened to a user */
+    int64_t user_id, n;
+    sut_str text; /* "poison": the fake broker refuses it */
+    uint8_t has_text;
+} fix_step;
+
+extern const sut_record fix_step_record;
+extern const sut_event fix_stepped; /* fix.stepped, by user */
+extern const sut_event fix_foreign; /* other.stepped */
+
 extern const sut_record fix_text_record, fix_user_record;
 /* fix.admin, fix.bad_reply, fix.echo, fix.fails, fix.friends, fix.mine, fix.secret, fix.user */
 extern const sut_method fix_admin, fix_bad_reply, fix_echo, fix_fails, fix_friends, fix_mine, fix_secret, fix_user_only;

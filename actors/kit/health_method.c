@@ -3,9 +3,13 @@
  *
  *   {status: "up"|"degraded"|"down", service, instance, version, uptime_ms, serving: bool, draining: bool, running,
  *    dependencies: [{name, status, required: bool, detail, since_us}],
- *    methods: [{name, calls, errors, p50_us, p99_us, max_us}]} */
+ *    methods: [{name, calls, errors, p50_us, p99_us, max_us}],
+ *    groups: [{group, up: bool, subjects, taken, failed, unreadable, running}],
+ *    outbox?: {relaying: bool, rows, oldest_ms, refused, sent}} */
 #include "dispatch.h"
 
+#include "consume.h"
+#include "outbox.h"
 #include "runtime.h"
 
 #include "base/clock.h"
@@ -86,13 +90,35 @@ static void s_methods(s_map *m, sut_runtime *rt)
     }
 }
 
+static void s_groups(s_map *m, const sut_runtime *rt)
+{
+    if (!m->st)
+        m->st = sut_mp_add_str(m->b, SUT_STR("groups"));
+    if (!m->st)
+        m->st = sut_consumers_describe(rt, m->b);
+}
+
+static void s_outbox(s_map *m, const sut_outbox_status *o)
+{
+    if (!m->st)
+        m->st = sut_mp_add_str(m->b, SUT_STR("outbox"));
+    s_open(m, 5);
+    s_flag(m, "relaying", o->relaying);
+    s_number(m, "rows", o->rows);
+    s_number(m, "oldest_ms", o->oldest_ms);
+    s_number(m, "refused", o->refused);
+    s_number(m, "sent", o->sent);
+}
+
 sut_status sut_health_method(sut_runtime *rt, sut_buf *reply)
 {
     sut_health_state state = sut_health_overall();
     if (!rt->serving)
         state = SUT_HEALTH_DOWN;
     s_map m = {.b = reply};
-    s_open(&m, 10);
+    sut_outbox_status outbox;
+    bool has_outbox = sut_outbox_look(rt, &outbox);
+    s_open(&m, has_outbox ? 12 : 11);
     s_text(&m, "status", sut_health_state_name(state));
     s_text(&m, "service", rt->opt->name);
     s_text(&m, "instance", rt->settings.instance ? rt->settings.instance : "");
@@ -103,5 +129,8 @@ sut_status sut_health_method(sut_runtime *rt, sut_buf *reply)
     s_number(&m, "running", (int64_t)rt->running_count);
     s_dependencies(&m);
     s_methods(&m, rt);
+    s_groups(&m, rt);
+    if (has_outbox)
+        s_outbox(&m, &outbox);
     return m.st;
 }

@@ -14,15 +14,6 @@
 
 #define S_CLEAN_EVERY_MS (10 * 60 * 1000)
 
-static const char s_table[] = "CREATE TABLE sut_idempotency ("
-                              " principal bigint NOT NULL, method text NOT NULL, key text NOT NULL,"
-                              " fingerprint bytea NOT NULL, reply bytea NOT NULL,"
-                              " created_at timestamptz NOT NULL DEFAULT now(),"
-                              " PRIMARY KEY (principal, method, key));\n"
-                              "CREATE INDEX sut_idempotency_age ON sut_idempotency (created_at);\n";
-static const sut_pg_migration s_items[] = {{1, "0001_idempotency", s_table}};
-const sut_pg_migrations sut_kit_migrations = {"kit", s_items, SUT_ARRAY_LEN(s_items)};
-
 static const sut_pg_stmt s_look = {"sut_idempotency_look",
                                    "SELECT reply, fingerprint = sha256($4::bytea) FROM sut_idempotency WHERE principal "
                                    "= $1 AND method = $2 AND key = $3"

@@ -5,7 +5,6 @@
 #include "kit/pg.h"
 #include "kit/task.h"
 
-extern const sut_pg_migrations sut_kit_migrations; /* run before the actor's own */
 extern const sut_periodic sut_idempotency_cleaner; /* removes what is older than 24 hours */
 
 #endif

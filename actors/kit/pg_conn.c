@@ -354,6 +354,17 @@ static void s_on_result(sut_pg_conn *c, PGresult *r)
     }
 }
 
+static void s_take_notices(sut_pg_conn *c)
+{
+    bool any = false;
+    for (PGnotify *n; (n = PQnotifies(c->pg)) != NULL;) {
+        PQfreemem(n);
+        any = true;
+    }
+    if (any && c->events.notified)
+        c->events.notified(c, c->events.arg);
+}
+
 static void s_read(sut_pg_conn *c)
 {
     if (!PQconsumeInput(c->pg) || !s_flush(c)) {
@@ -366,9 +377,11 @@ static void s_read(sut_pg_conn *c)
         PGresult *r = PQgetResult(c->pg);
         nulls = r ? 0 : nulls + 1;
         if (nulls > 2)
-            return;
+            break;
         s_on_result(c, r);
     }
+    if (c->generation == generation)
+        s_take_notices(c);
     if (c->generation == generation && PQstatus(c->pg) == CONNECTION_BAD)
         c->broken = true;
 }

@@ -52,6 +52,8 @@ typedef struct sut_pg_conn_events {
     /* After all operations got LOST. The connection is DOWN; it may be freed or connected again in here. */
     void (*down)(sut_pg_conn *c, sut_pg_failure why, const char *detail, void *arg);
     void *arg;
+    /* Something was notified on a channel that it listens to. NULL: it listens to none. Closes nothing. */
+    void (*notified)(sut_pg_conn *c, void *arg);
 } sut_pg_conn_events;
 
 struct sut_pg_conn {

@@ -109,7 +109,7 @@ static void s_grow(sut_pg *pg)
     if (!l)
         return;
     l->pg = pg;
-    sut_pg_conn_init(&l->conn, pg->loop, (sut_pg_conn_events){s_on_ready, s_on_down, l});
+    sut_pg_conn_init(&l->conn, pg->loop, (sut_pg_conn_events){.ready = s_on_ready, .down = s_on_down, .arg = l});
     sut_list_push_back(&pg->leases, &l->all);
     pg->lease_count++;
     const char *keywords[SUT_PG_CONNINFO_MAX], *values[SUT_PG_CONNINFO_MAX];

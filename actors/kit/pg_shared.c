@@ -128,7 +128,7 @@ static void s_connect(sut_pg_shared *s)
 void sut_pg_shared_start(sut_pg *pg, sut_pg_shared *s)
 {
     s->pg = pg;
-    sut_pg_conn_init(&s->conn, pg->loop, (sut_pg_conn_events){s_on_ready, s_on_down, s});
+    sut_pg_conn_init(&s->conn, pg->loop, (sut_pg_conn_events){.ready = s_on_ready, .down = s_on_down, .arg = s});
     s_connect(s);
 }
 

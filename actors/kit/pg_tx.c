@@ -1,6 +1,8 @@
 /* Single statements and transactions on connections of the pool, and what their ends mean. */
 #include "pg_port.h"
 
+#include "consume.h"
+#include "outbox.h"
 #include "pg_result.h"
 #include "runtime.h"
 
@@ -213,6 +215,14 @@ static sut_status s_finish(sut_pg_tx *tx, sut_status st)
     return tx->begun ? s_commit_tx(tx) : 0;
 }
 
+/* In a consumer, fn does not run for an event that an earlier transaction has recorded. */
+static sut_status s_run_fn(sut_pg_tx *tx, sut_pg_tx_fn fn, void *arg)
+{
+    bool seen = false;
+    sut_status st = sut_consume_record(tx->rq, tx, &seen);
+    return st || seen ? st : fn(tx->rq, tx, arg);
+}
+
 /* One attempt, from BEGIN to its end. */
 static sut_status s_attempt(sut_request *rq, sut_pg_tx_fn fn, void *arg, bool *again)
 {
@@ -228,9 +238,14 @@ static sut_status s_attempt(sut_request *rq, sut_pg_tx_fn fn, void *arg, bool *a
         return st;
     }
     rq->tx = &tx;
-    st = s_finish(&tx, fn(rq, &tx, arg));
+    rq->emitted = false;
+    st = s_finish(&tx, s_run_fn(&tx, fn, arg));
     rq->tx = NULL;
     sut_pg_lease_return(tx.lease);
+    if (!st)
+        sut_consume_committed(rq);
+    if (rq->emitted && (!st || st == SUT_ERR_OUTCOME_UNKNOWN))
+        sut_outbox_committed(rq->runtime);
     sut_pg_report(pg, started_ns, tx.away || st == SUT_ERR_DEADLINE_EXCEEDED ? st : 0, tx.away);
     *again = tx.retryable && !rq->faulty;
     return st;

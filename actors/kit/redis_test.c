@@ -35,6 +35,47 @@ static sut_status commands(sut_request *rq, void *arg)
     return 0;
 }
 
+static sut_status versions(sut_request *rq, void *arg)
+{
+    (void)arg;
+    bool newer = false;
+    sut_kit_redis_answer a;
+    const sut_kit_redis_field one[] = {{SUT_STR("name"), SUT_STR("ada")}, {SUT_STR("city"), SUT_STR("London")}};
+    const sut_kit_redis_field two[] = {{SUT_STR("name"), SUT_STR("lovelace")}};
+    cr_assert_eq(sut_kit_redis_put_newer(rq, SUT_STR("p"), 2, one, 2, 0, &newer), 0);
+    cr_assert(newer);
+    cr_assert_eq(sut_kit_redis_put_newer(rq, SUT_STR("p"), 2, two, 1, 0, &newer), 0);
+    cr_assert_not(newer, "the same version again");
+    cr_assert_eq(sut_kit_redis_put_newer(rq, SUT_STR("p"), 1, two, 1, 0, &newer), 0);
+    cr_assert_not(newer, "older news");
+    cr_assert_eq(SUT_KIT_REDIS(rq, &a, SUT_STR("HGET"), SUT_STR("p"), SUT_STR("name")), 0);
+    cr_assert(sut_str_is(a.s, "ada"));
+    cr_assert_eq(sut_kit_redis_put_newer(rq, SUT_STR("p"), 9007199254740992, two, 1, 60000, &newer), 0);
+    cr_assert(newer);
+    cr_assert_eq(SUT_KIT_REDIS(rq, &a, SUT_STR("HLEN"), SUT_STR("p")), 0);
+    cr_assert_eq(a.i, 2, "exactly these fields, and the version");
+    cr_assert_eq(SUT_KIT_REDIS(rq, &a, SUT_STR("PTTL"), SUT_STR("p")), 0);
+    cr_assert(a.i > 0 && a.i <= 60000);
+    cr_assert_eq(sut_kit_redis_put_newer(rq, SUT_STR("p"), 5, NULL, 0, 0, &newer), 0);
+    cr_assert_not(newer);
+    cr_assert_eq(sut_kit_redis_put_newer(rq, SUT_STR("q"), 3, NULL, 0, 0, NULL), 0);
+    cr_assert_eq(SUT_KIT_REDIS(rq, &a, SUT_STR("HLEN"), SUT_STR("q")), 0);
+    cr_assert_eq(a.i, 1, "gone, but for its version");
+    return 0;
+}
+
+Test(redis, a_newer_version_wins_in_whatever_order_they_come, .timeout = 40)
+{
+    sut_test_redis server;
+    sut_test_redis_start(&server);
+    setenv("FIX_REDIS_URL", server.url, 1);
+    sut_actor_options o = fix_options;
+    o.redis_setting = "FIX_REDIS_URL";
+    sut_status st = sut_test_actor(&o, versions, &server);
+    sut_test_redis_remove(&server);
+    cr_assert_eq(st, 0);
+}
+
 Test(redis, commands_answers_and_a_restart, .timeout = 40)
 {
     sut_test_redis server;

@@ -216,6 +216,8 @@ void sut_request_begin(sut_request *rq, const char *name, uint64_t deadline_ns, 
     rq->input = NULL;
     rq->attempt = 1;
     rq->parked = rq->expired = rq->cancelled = rq->uninterruptible = rq->faulty = false;
+    rq->emitted = false;
+    rq->consuming = NULL;
     rq->result_bytes = 0;
     if (sut_traceparent_valid(traceparent))
         memcpy(rq->traceparent, traceparent.ptr, SUT_TRACEPARENT_LEN);
@@ -235,4 +237,13 @@ void sut_request_end(sut_request *rq)
     sut_pg_results_free(rq);
     sut_arena_reset(rq->arena);
     rq->incoming = NULL;
+}
+
+void sut_request_recycle(sut_request *rq)
+{
+    sut_pg_results_free(rq);
+    rq->result_bytes = 0;
+    sut_arena_reset(rq->arena);
+    rq->error = (sut_request_error){0};
+    sut_field_errors_init(&rq->error.fields, rq->arena, SUT_FIELD_ERRORS_MAX);
 }

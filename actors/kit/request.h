@@ -61,6 +61,8 @@ struct sut_request {
     sut_status woken_with;
 
     struct sut_pg_tx *tx;
+    bool emitted;                    /* in the transaction that is open */
+    struct sut_consuming *consuming; /* NULL: not a consumer's (consume.h) */
     struct sut_pg_result *results;
     size_t result_bytes;
     bool faulty; /* something found a fault of ours: never commit, answer `internal` */
@@ -82,6 +84,8 @@ sut_status sut_request_say_interrupted(sut_request *rq, sut_status status);
 SUT_MUST_CHECK sut_status sut_request_init(sut_request *rq, struct sut_runtime *rt);
 void sut_request_begin(sut_request *rq, const char *name, uint64_t deadline_ns, sut_str traceparent);
 void sut_request_end(sut_request *rq);
+/* For a fiber that lives long, between two rounds: gives back results and memory, forgets errors. */
+void sut_request_recycle(sut_request *rq);
 void sut_request_deinit(sut_request *rq);
 
 #endif

@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "dispatch.h"
+#include "outbox.h"
 #include "periodic.h"
 #include "pg_port.h"
 #include "redis/redis.h"
@@ -128,6 +129,7 @@ sut_runtime *sut_runtime_free(sut_runtime *rt)
     if (!rt)
         return NULL;
     sut_periodics_free(rt);
+    sut_outbox_free(rt);
     rt->redis = sut_redis_free(rt->redis);
     rt->pg = sut_pg_free(rt->pg);
     rt->work = sut_work_pool_free(rt->work);

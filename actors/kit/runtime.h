@@ -15,6 +15,8 @@ struct sut_pg;
 struct sut_redis;
 struct sut_work_pool;
 struct sut_method_stats;
+struct sut_outbox;
+struct sut_consumers;
 
 #ifdef SUT_ASAN
 #define SUT_FIBER_STACK (512u << 10) /* instrumented frames are several times larger */
@@ -33,8 +35,11 @@ typedef struct sut_runtime {
     struct sut_pg *pg;         /* NULL: the actor has none */
     struct sut_redis *redis;   /* NULL: the actor has none */
     struct sut_work_pool *work;
-    struct sut_method_stats *stats; /* one an entry; never freed, since metrics are not */
-    sut_strmap *breakers;           /* by service that we call */
+    struct sut_method_stats *stats;             /* one an entry; never freed, since metrics are not */
+    sut_strmap *breakers;                       /* by service that we call */
+    struct sut_outbox *outbox;                  /* NULL: it does not run */
+    struct sut_consumers *consumers;            /* NULL: none, or not yet */
+    const struct sut_delivery_port *deliveries; /* for streams; NULL: not yet */
 
     sut_node ready, running, idle;
     size_t running_count, idle_count;
@@ -50,7 +55,7 @@ typedef struct sut_runtime {
     char error[256];
     uint64_t started_ns;
     void (*on_booted)(struct sut_runtime *rt, sut_status st); /* may be NULL */
-    void (*on_idle)(struct sut_runtime *rt);                  /* draining, and no fiber is left; may be NULL */
+    void (*on_idle)(struct sut_runtime *rt); /* draining, and no fiber is left but the outbox's; may be NULL */
     void *owner;
 
     sut_test_remote_fn remote; /* tests: answers calls to other actors */

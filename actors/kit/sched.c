@@ -1,6 +1,7 @@
 /* Which fiber runs next: parking, waking, deadlines and cancels (request.h says how they meet). Woken fibers are
  * resumed from a hook of the loop, not from inside the operation that wakes them, so that no operation sees itself
  * re-entered, and so that what a batch of them sends next goes out together. */
+#include "outbox.h"
 #include "request.h"
 #include "runtime.h"
 
@@ -162,6 +163,6 @@ void sut_runtime_release(sut_runtime *rt, sut_request *rq)
         sut_request_deinit(rq);
         free(rq);
     }
-    if (rt->draining && rt->running_count == 0 && rt->on_idle)
+    if (rt->draining && rt->on_idle && rt->running_count <= (sut_outbox_running(rt) ? 1 : 0))
         rt->on_idle(rt);
 }

@@ -29,6 +29,8 @@ static const sut_setting s_common[] = {
      "milliseconds that SIGTERM waits for calls in hand"},
     {"SUT_SPIN_US", SUT_SET_INT, S_OFFSET(spin_us), "0", 0, 1000, false,
      "microseconds of polling before the loop sleeps"},
+    {"SUT_EVENT_CREDITS", SUT_SET_INT, S_OFFSET(event_credits), "64", 1, 10000, false,
+     "events of one group that are worked on at a time"},
 };
 
 static const sut_setting s_postgres[] = {
@@ -39,6 +41,8 @@ static const sut_setting s_postgres[] = {
      "requests that may wait for such a connection"},
     {"SUT_PG_TIMEOUT_MS", SUT_SET_INT, S_OFFSET(pg_timeout_ms), "3000", 10, 600000, false,
      "longest that a statement may take"},
+    {"SUT_CONSUMED_DAYS", SUT_SET_INT, S_OFFSET(consumed_days), "30", 1, 3650, false,
+     "days for which an event that was taken is remembered: as long as journal and dead letters hold any"},
 };
 
 static const sut_setting s_database = {NULL,

@@ -6,9 +6,9 @@
 
 typedef struct sut_kit_settings {
     const char *broker, *name, *secret_file, *curve_file, *server_key, *instance;
-    int64_t concurrency, request_memory, workers, work_queue, drain_ms, spin_us;
+    int64_t concurrency, request_memory, workers, work_queue, drain_ms, spin_us, event_credits;
     const char *database_url, *redis_url;
-    int64_t pg_shared, pg_pool, pg_waiters, pg_timeout_ms;
+    int64_t pg_shared, pg_pool, pg_waiters, pg_timeout_ms, consumed_days;
 } sut_kit_settings;
 
 /* One table for all: the common ones, the stores' if the actor has them, and the actor's own, whose offsets then point

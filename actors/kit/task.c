@@ -1,6 +1,7 @@
 /* Background functions: fibers without a call behind them, once or again and again. */
 #include "kit/task.h"
 
+#include "consume.h"
 #include "idempotency.h"
 #include "periodic.h"
 #include "request.h"
@@ -118,13 +119,15 @@ static void s_schedule(sut_periodic_run *run)
 sut_status sut_periodics_start(sut_runtime *rt)
 {
     size_t count = rt->opt->periodic_count;
-    rt->periodics = calloc(count + 3, sizeof(*rt->periodics));
+    rt->periodics = calloc(count + 4, sizeof(*rt->periodics));
     if (!rt->periodics)
         return SUT_TRACE(-ENOMEM, "periodic functions");
     for (size_t i = 0; i < count; i++)
         rt->periodics[i] = (sut_periodic_run){.rt = rt, .what = &rt->opt->periodics[i]};
-    if (rt->pg)
+    if (rt->pg) {
         rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_idempotency_cleaner};
+        rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_consumed_cleaner};
+    }
     if (rt->pg && rt->opt->saga_count) {
         rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_saga_runner};
         rt->periodics[count++] = (sut_periodic_run){.rt = rt, .what = &sut_saga_cleaner};

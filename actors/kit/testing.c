@@ -1,7 +1,11 @@
 /* Running an actor in a test: the same runtime and dispatch, without a bus (kit/testing.h). */
 #include "kit/testing.h"
 
+#include "kit/projection.h"
+
+#include "consume.h"
 #include "dispatch.h"
+#include "outbox.h"
 #include "runtime.h"
 #include "sut.h"
 
@@ -59,7 +63,10 @@ static void s_on_booted(sut_runtime *rt, sut_status st)
 
 static void s_on_idle(sut_runtime *rt)
 {
-    sut_loop_stop(rt->loop);
+    if (sut_outbox_running(rt))
+        sut_outbox_stop(rt);
+    else
+        sut_loop_stop(rt->loop);
 }
 
 static sut_status s_settings(const sut_actor_options *opt, sut_settings_table *table, char *error, size_t error_size)
@@ -109,7 +116,8 @@ static sut_status s_begin_inner(sut_request *rq, const sut_principal *principal,
     return 0;
 }
 
-static sut_status s_copy_error(sut_request *rq, sut_request *inner, sut_status st, sut_error_body *error)
+/* The error body that the caller or the dead letter would have, in rq's memory. Returns `st`. */
+static sut_status s_copy_body(sut_request *rq, sut_request *inner, sut_status st, sut_error_body *out)
 {
     sut_error_body body;
     sut_reply_error_body(inner, st, &body);
@@ -117,9 +125,15 @@ static sut_status s_copy_error(sut_request *rq, sut_request *inner, sut_status s
     sut_buf_init(&encoded, 0);
     if (sut_error_body_encode(&encoded, &body))
         return -ENOMEM;
-    sut_error_body copy;
-    if (sut_error_body_decode(rq->arena, (sut_str){(const char *)encoded.data, encoded.len}, &copy))
-        return -EBADMSG;
+    return sut_error_body_decode(rq->arena, (sut_str){(const char *)encoded.data, encoded.len}, out) ? -EBADMSG : st;
+}
+
+static sut_status s_copy_error(sut_request *rq, sut_request *inner, sut_status st, sut_error_body *error)
+{
+    sut_error_body copy = {0};
+    sut_status copied = s_copy_body(rq, inner, st, &copy);
+    if (copied != st)
+        return copied;
     if (error)
         *error = copy;
     for (size_t i = 0; i < inner->method->error_count; i++)
@@ -170,6 +184,116 @@ sut_status sut_test_call_keyed(sut_request *rq, const sut_method *m, const sut_p
     sut_request_end(&inner);
     sut_arena_free(inner.arena);
     return st;
+}
+
+/* ---- events ---- */
+
+static sut_status s_prepare_delivery(sut_request *inner, const sut_consumer_entry *entry, const sut_test_delivery *opt)
+{
+    sut_consuming *c = SUT_REQUEST_NEW(inner, sut_consuming);
+    if (!c)
+        return -ENOMEM;
+    *c = (sut_consuming){.entry = entry,
+                         .event = {.event = entry->consumer->event,
+                                   .group = entry->consumer->group,
+                                   .sequence = opt->sequence ? opt->sequence : 1,
+                                   .published_us = sut_wall_us(),
+                                   .attempt = opt->attempt ? opt->attempt : 1,
+                                   .generation = opt->generation ? opt->generation : 1,
+                                   .replayed = opt->replayed},
+                         .ack_wait_ms = entry->consumer->ack_wait_ms};
+    if (opt->event_id)
+        memcpy(c->event.id, opt->event_id, sizeof(c->event.id));
+    else
+        sut_event_id_make(c->event.id);
+    inner->name = entry->consumer->event->subject;
+    inner->attempt = c->event.attempt;
+    inner->consuming = c;
+    return 0;
+}
+
+static sut_status s_deliver(sut_request *rq, sut_request *inner, const sut_consumer_entry *entry, const void *event,
+                            const sut_test_delivery *opt, sut_error_body *error)
+{
+    sut_buf body SUT_CLEANUP(sut_buf_deinit);
+    sut_buf_init(&body, 0);
+    sut_status st = s_prepare_delivery(inner, entry, opt);
+    if (!st)
+        st = sut_record_encode(entry->consumer->event->body, event, &body);
+    if (st)
+        return st;
+    st = sut_consume_event(inner, (sut_str){(const char *)body.data, body.len});
+    return st && error ? s_copy_body(rq, inner, st, error) : st;
+}
+
+sut_status sut_test_deliver(sut_request *rq, const sut_consumer *consumer, const void *event,
+                            const sut_test_delivery *opt, sut_error_body *error)
+{
+    static const sut_test_delivery plain;
+    const sut_actor_options *actor = rq->runtime->opt;
+    const sut_consumer_entry *entry = NULL;
+    for (size_t i = 0; i < actor->consumer_count; i++)
+        if (actor->consumers[i].consumer == consumer)
+            entry = &actor->consumers[i];
+    if (!entry)
+        return SUT_ERR_NOT_FOUND;
+    sut_request inner;
+    sut_status st = s_begin_inner(rq, opt ? opt->principal : NULL, &inner);
+    if (st)
+        return st;
+    st = s_deliver(rq, &inner, entry, event, opt ? opt : &plain, error);
+    sut_request_end(&inner);
+    sut_arena_free(inner.arena);
+    return st;
+}
+
+static const sut_pg_stmt s_emitted = {"sut_test_emitted",
+                                      "SELECT event_id, key, body, user_id, level, session, traceparent, not_before"
+                                      " FROM sut_outbox WHERE subject = $1 ORDER BY id OFFSET $2 LIMIT 1",
+                                      2};
+
+sut_status sut_test_emitted(sut_request *rq, const sut_event *event, size_t index, void *out,
+                            sut_test_emitted_event *info)
+{
+    const sut_pg_result *r;
+    sut_status st = sut_pg_run(
+        rq, &s_emitted, SUT_PG_PARAMS(sut_pg_text(sut_str_from(event->subject)), sut_pg_i64((int64_t)index)), &r);
+    if (st)
+        return st;
+    sut_str id = sut_pg_rows(r) ? sut_pg_get_bytea(r, 0, 0) : SUT_STR_NONE;
+    if (id.len != SUT_EVENT_ID_LEN)
+        return SUT_ERR_NOT_FOUND;
+    if (info) {
+        *info = (sut_test_emitted_event){.key = sut_pg_get_text(r, 0, 1),
+                                         .principal = {.user_id = sut_pg_get_i64(r, 0, 3),
+                                                       .level = sut_pg_get_i32(r, 0, 4),
+                                                       .session = sut_pg_get_text(r, 0, 5)},
+                                         .traceparent = sut_pg_get_text(r, 0, 6),
+                                         .not_before_us = sut_pg_get_i64(r, 0, 7)};
+        memcpy(info->id, id.ptr, sizeof(info->id));
+    }
+    sut_field_errors errors;
+    sut_field_errors_init(&errors, rq->arena, 4);
+    return out ? sut_record_decode(event->body, sut_pg_get_bytea(r, 0, 2), SUT_UNKNOWN_REFUSE, rq->arena, out, &errors)
+               : 0;
+}
+
+sut_status sut_test_rebuild(sut_request *rq, const char *name, sut_projection_diff *out)
+{
+    const sut_actor_options *actor = rq->runtime->opt;
+    const sut_projection *what = NULL;
+    for (size_t i = 0; i < actor->projection_count; i++)
+        if (strcmp(actor->projections[i].name, name) == 0)
+            what = &actor->projections[i];
+    if (!what)
+        return SUT_ERR_NOT_FOUND;
+    sut_projection_page page = {.more = true};
+    sut_status st = sut_pg_tx_run(rq, what->fresh, NULL);
+    while (!st && page.more) {
+        page.more = false;
+        st = what->page(rq, &page);
+    }
+    return st ? st : sut_pg_tx_run(rq, what->swap, out);
 }
 
 sut_status sut_test_periodic(sut_request *rq, const char *name)

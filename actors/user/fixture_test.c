@@ -13,6 +13,8 @@ void fix_run(sut_request_fn body)
     sut_actor_options actor = user_actor;
     actor.entries = user_service_entries;
     actor.entry_count = user_service_entry_count;
+    actor.consumers = user_consumer_entries;
+    actor.consumer_count = user_consumer_entry_count;
     sut_test_postgres_start(&pg);
     setenv("USER_DATABASE_URL", pg.url, 1);
     sut_status st = sut_test_actor(&actor, body, &pg);

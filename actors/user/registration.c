@@ -3,6 +3,10 @@
 #include "user.h"
 #include "user_service.h"
 
+#include "auth_schema.h"
+#include "base/log.h"
+#include "kit/event.h"
+
 static const sut_pg_stmt s_lock = {"user_registration_lock", "SELECT pg_advisory_xact_lock(7306, hashint8($1))", 1};
 
 static const sut_pg_stmt s_create = {"user_profile_create",
@@ -85,4 +89,20 @@ sut_status user_profile_undo(sut_request *rq, const user_profile_undo_in *in, us
 {
     removal u = {.user_id = in->user_id, .out = out};
     return sut_pg_tx_run(rq, undo, &u);
+}
+
+/* The profile is there before the account becomes active, so this finds it; unless user_db was restored from a backup,
+ * or the history is told again to a new one. */
+sut_status user_on_registered(sut_request *rq, const auth_user_registered *event)
+{
+    user_profile_create_out out = {0};
+    const user_profile_create_in in = {.user_id = event->user_id,
+                                       .username = event->username,
+                                       .display_name = event->display_name,
+                                       .has_display_name = event->has_display_name};
+    creation c = {.in = &in, .out = &out};
+    sut_status st = sut_pg_tx_run(rq, create, &c);
+    if (st == 0 && out.created)
+        sut_log(SUT_WARN, "user", "profile.was_missing", SUT_KV_I("user_id", event->user_id));
+    return st;
 }

@@ -35,17 +35,20 @@ static int fail_file(const char *path, sut_status r)
 
 void sut_key_usage(void)
 {
-    puts("usage: sut key new NAME --role edge|actor|tool|operator [--call P] [--serve P] [--publish P]\n"
-         "                        [--subscribe P] [--tap P] [--curve]\n"
-         "       sut key revoke NAME     cuts the peer off at once\n"
-         "       sut key list [--json]   everybody on the access list\n"
-         "       sut key broker          makes the broker's CURVE certificate if there is none\n"
-         "\n"
-         "P is a list of subject patterns, parted by commas: user.profile_get, user.*, >, or - for none. Without it "
-         "the\n"
-         "role decides: an actor NAME serves NAME.*; edges, actors and tools call everything but broker.*; operators\n"
-         "call and tap everything. The secret is written to $SUT_KEYS_DIR/NAME.secret, the rights to $SUT_ACL_FILE; a\n"
-         "running broker takes both up at once. --curve makes a key pair for tcp as well.");
+    puts(
+        "usage: sut key new NAME --role edge|actor|tool|operator [--call P] [--serve P] [--publish P]\n"
+        "                        [--subscribe P] [--tap P] [--curve]\n"
+        "       sut key revoke NAME     cuts the peer off at once\n"
+        "       sut key list [--json]   everybody on the access list\n"
+        "       sut key broker          makes the broker's CURVE certificate if there is none\n"
+        "\n"
+        "P is a list of subject patterns, parted by commas: user.profile_get, user.*, >, or - for none. Without it "
+        "the\n"
+        "role decides: an actor NAME serves NAME.*, and publishes and subscribes what the schemas let its service;\n"
+        "an edge subscribes session.revoked; edges, actors and tools call everything but broker.*; operators call, "
+        "tap\n"
+        "and subscribe everything. The secret is written to $SUT_KEYS_DIR/NAME.secret, the rights to $SUT_ACL_FILE; a\n"
+        "running broker takes both up at once. --curve makes a key pair for tcp as well.");
 }
 
 static int find_places(key_places *p)

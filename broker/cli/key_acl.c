@@ -88,11 +88,11 @@ bool sut_key_rights_default(const char *name, sut_key_rights *r, char scratch[25
             return false;
         snprintf(scratch, 256, "%s.*", name);
         set_default(&r->serve, scratch);
-        if (service_name(name))
-            set_default(&r->publish, scratch);
+        set_default(&r->publish,
+                    ">"); /* what the schemas let its service publish; events need not begin with its name */
         set_default(&r->subscribe, ">");
     } else if (strcmp(r->role, "edge") == 0) {
-        set_default(&r->subscribe, ">");
+        set_default(&r->subscribe, "session.revoked");
     } else if (strcmp(r->role, "operator") == 0) {
         set_default(&r->call, "broker.*,>");
         set_default(&r->subscribe, ">");

@@ -76,8 +76,8 @@ Test(key, roles_have_sensible_rights)
     cr_assert_eq(key("new report --role tool --call user.*,post.get"), 0);
     cr_assert_eq(key("new root --role operator"), 0);
     text = list();
-    cr_assert_str_eq(text, "edge role=edge call=> serve=- publish=- subscribe=> tap=-\n"
-                           "auth role=actor call=> serve=auth.* publish=auth.* subscribe=> tap=-\n"
+    cr_assert_str_eq(text, "edge role=edge call=> serve=- publish=- subscribe=session.revoked tap=-\n"
+                           "auth role=actor call=> serve=auth.* publish=> subscribe=> tap=-\n"
                            "report role=tool call=user.*,post.get serve=- publish=- subscribe=- tap=-\n"
                            "root role=operator call=broker.*,> serve=- publish=- subscribe=> tap=>\n");
     free(text);
@@ -130,7 +130,7 @@ Test(key, a_revoked_name_can_be_given_again_and_an_active_one_cannot)
     cr_assert_eq(key("revoke a"), 0);
     cr_assert_eq(key("new a --role edge"), 0);
     text = list();
-    cr_assert_str_eq(text, "a role=edge call=> serve=- publish=- subscribe=> tap=-\n");
+    cr_assert_str_eq(text, "a role=edge call=> serve=- publish=- subscribe=session.revoked tap=-\n");
     free(text);
 }
 

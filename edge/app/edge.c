@@ -114,7 +114,10 @@ static sut_status start_bus(edge *e, char *error, size_t error_size)
     sut_status st = sut_bridge_new(&e->bridge, &opt, error, error_size);
     if (st == 0)
         st = sut_bridge_watch_health(e->bridge);
-    return st ? st : sut_feed_new(&e->feed, e->loop, sut_bridge_client(e->bridge), sut_gate_revocations(e->gate));
+    if (st)
+        return st;
+    const sut_feed_bus bus = sut_feed_bus_of(sut_bridge_client(e->bridge));
+    return sut_feed_new(&e->feed, e->loop, &bus, sut_gate_revocations(e->gate));
 }
 
 static sut_server_options server_options(const edge *e)
@@ -192,6 +195,7 @@ void edge_stop(edge *e)
     if (e->bridge)
         sut_bridge_close(e->bridge); /* wakes the threads that still wait: nothing else would, the loop has ended */
     e->server = sut_server_stop(e->server);
+    sut_feed_stop(e->feed);
     e->bridge = sut_bridge_free(e->bridge);
     e->feed = sut_feed_free(e->feed);
     e->api = sut_api_free(e->api);

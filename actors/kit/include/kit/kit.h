@@ -25,6 +25,7 @@
 
 struct sut_pg_migrations;
 struct sut_saga;
+typedef struct sut_projection sut_projection; /* kit/projection.h */
 
 /* sut_request (wire/service.h): one call being served, or one run of a background function (kit/task.h). It lives until
  * its function returns, and belongs to the loop's thread. */
@@ -102,6 +103,10 @@ typedef struct sut_actor_options {
     const char *summary;              /* one line for --help */
     const sut_service_entry *entries; /* gen/note_service.h: note_service_entries */
     size_t entry_count;
+    const sut_consumer_entry *consumers; /* note_consumer_entries: the events that it takes (kit/event.h) */
+    size_t consumer_count;
+    const sut_projection *projections; /* copies of what others own, that can be built anew */
+    size_t projection_count;
 
     const sut_setting *settings; /* the actor's own, besides the common ones */
     size_t setting_count;

@@ -39,4 +39,16 @@ struct sut_redis_script;
 SUT_MUST_CHECK sut_status sut_kit_redis_eval(sut_request *rq, const struct sut_redis_script *script, size_t keys,
                                              const sut_str *args, size_t count, sut_kit_redis_answer *out);
 
+/* A versioned upsert, for consumers whose store has no transactions: sets the hash `key` to exactly these fields (pairs
+ * of name and value) and its version (field "version"; 0 to 2^53), unless it has this version or a higher one already.
+ * So the same event again, or an older one that comes late, changes nothing. Without fields the thing is gone, but its
+ * version stays for as long as ttl_ms says, and keeps older news out. ttl_ms 0: for ever. `*newer` (may be NULL) tells
+ * whether it was set. At most 28 fields. */
+typedef struct sut_kit_redis_field {
+    sut_str name, value;
+} sut_kit_redis_field;
+SUT_MUST_CHECK sut_status sut_kit_redis_put_newer(sut_request *rq, sut_str key, int64_t version,
+                                                  const sut_kit_redis_field *fields, size_t count, uint64_t ttl_ms,
+                                                  bool *newer);
+
 #endif

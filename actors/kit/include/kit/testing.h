@@ -14,6 +14,7 @@
 #define SUT_KIT_TESTING_H
 
 #include "kit/call.h"
+#include "kit/event.h"
 
 /* Loads settings from the environment, starts stores, migrates, runs on_start, then `body` in a fiber (deadline 60 s),
  * then stops everything. Returns body's status, or -EINVAL if the actor could not start. */
@@ -32,6 +33,38 @@ SUT_MUST_CHECK sut_status sut_test_call_keyed(sut_request *rq, const sut_method 
  * one such calls are SUT_ERR_UNAVAILABLE. Called on the calling fiber; NULL to remove. */
 typedef sut_status (*sut_test_remote_fn)(sut_request *rq, const sut_method *m, const void *in, void *out, void *arg);
 void sut_test_on_remote(sut_test_remote_fn fn, void *arg);
+
+/* ---- events ---- */
+
+typedef struct sut_test_delivery { /* all may be zero */
+    const sut_principal *principal;
+    const uint8_t *event_id; /* SUT_EVENT_ID_LEN bytes; NULL: a new one */
+    uint64_t sequence;
+    uint32_t attempt, generation; /* 0: 1 */
+    bool replayed;
+} sut_test_delivery;
+
+/* Delivers an event to a consumer of this actor as the broker would: encoded, decoded, validated. `event` points to a
+ * struct of consumer->event->body; `opt` and `error` may be NULL. Returns 0 (acknowledged) or the error's number. */
+SUT_MUST_CHECK sut_status sut_test_deliver(sut_request *rq, const sut_consumer *consumer, const void *event,
+                                           const sut_test_delivery *opt, sut_error_body *error);
+
+typedef struct sut_test_emitted_event {
+    uint8_t id[SUT_EVENT_ID_LEN];
+    sut_str key; /* absent: none */
+    sut_principal principal;
+    sut_str traceparent;
+    int64_t not_before_us;
+} sut_test_emitted_event;
+
+/* The index-th event of this subject, by age, that was emitted and committed (without a bus none is ever sent). Fills
+ * *out, a struct of event->body, and *info; both may be NULL. SUT_ERR_NOT_FOUND if there are not so many. */
+SUT_MUST_CHECK sut_status sut_test_emitted(sut_request *rq, const sut_event *event, size_t index, void *out,
+                                           sut_test_emitted_event *info);
+
+/* Rebuilds a projection now, as if nothing were published meanwhile: fresh, all pages, swap. */
+struct sut_projection_diff;
+SUT_MUST_CHECK sut_status sut_test_rebuild(sut_request *rq, const char *name, struct sut_projection_diff *out);
 
 /* Runs one of the actor's periodic functions now, and returns its status. */
 SUT_MUST_CHECK sut_status sut_test_periodic(sut_request *rq, const char *name);
