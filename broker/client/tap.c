@@ -18,7 +18,7 @@ struct sut_tap {
     uint64_t id;
     tap_state state;
     bool begun, abandoned; /* abandoned: ended before its mail was opened, which frees it */
-    sem_t ended; /* posted when another thread's end was done */
+    sem_t ended;           /* posted when another thread's end was done */
     size_t request_len;
     char request[];
 };
@@ -87,7 +87,8 @@ static void end_here(sut_tap *t)
 {
     sut_client *c = t->client;
     if (t->state == TAP_SENT && client_session_takes_calls(c)) {
-        sut_envelope env = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_UNSUBSCRIBE, .id = t->id, .subject = SUT_STR("")};
+        sut_envelope env = {
+            .version = SUT_PROTOCOL_VERSION, .kind = SUT_UNSUBSCRIBE, .id = t->id, .subject = SUT_STR("")};
         client_outbox_control(c, &env);
     }
     sut_node_unlink(&t->node);

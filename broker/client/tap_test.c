@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-
 TestSuite(taps, .timeout = 60);
 
 typedef struct seen {
