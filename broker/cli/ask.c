@@ -39,10 +39,8 @@ int cli_ask_body(const cli_args *a, sut_client *client, const char *subject, sut
         return SUT_EXIT_USAGE;
     if (!a->timeout && m)
         timeout_ms = m->timeout_ms;
-    sut_call call = {.subject = sut_str_from(subject),
-                     .body = body,
-                     .timeout_ms = timeout_ms,
-                     .idempotent = m && m->idempotent};
+    sut_call call = {
+        .subject = sut_str_from(subject), .body = body, .timeout_ms = timeout_ms, .idempotent = m && m->idempotent};
     sut_status st = sut_call_wait(client, &call, answer);
     if (st != 0) {
         cli_complain("%s: %s", subject, strerror(-st));

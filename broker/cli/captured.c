@@ -8,7 +8,8 @@ typedef struct call_in {
     int64_t at, user_id;
     int32_t level;
     bool withheld;
-    uint8_t has_subject, has_key, has_trace_id, has_code, has_body, has_reply, has_at, has_user_id, has_level, has_withheld;
+    uint8_t has_subject, has_key, has_trace_id, has_code, has_body, has_reply, has_at, has_user_id, has_level,
+        has_withheld;
 } call_in;
 
 typedef struct page_in {
@@ -23,11 +24,11 @@ typedef struct page_in {
         .offset = offsetof(STRUCT, NAME), .has_offset = offsetof(STRUCT, has_##NAME), .max_items = 10000,              \
     }
 
-static const sut_field call_fields[] = {
-    FIELD(call_in, subject, SUT_T_STRING),    FIELD(call_in, key, SUT_T_STRING),  FIELD(call_in, trace_id, SUT_T_STRING),
-    FIELD(call_in, code, SUT_T_STRING),       FIELD(call_in, body, SUT_T_BYTES),  FIELD(call_in, reply, SUT_T_BYTES),
-    FIELD(call_in, at, SUT_T_TIMESTAMP),      FIELD(call_in, user_id, SUT_T_I64), FIELD(call_in, level, SUT_T_I32),
-    FIELD(call_in, withheld, SUT_T_BOOL)};
+static const sut_field call_fields[] = {FIELD(call_in, subject, SUT_T_STRING),  FIELD(call_in, key, SUT_T_STRING),
+                                        FIELD(call_in, trace_id, SUT_T_STRING), FIELD(call_in, code, SUT_T_STRING),
+                                        FIELD(call_in, body, SUT_T_BYTES),      FIELD(call_in, reply, SUT_T_BYTES),
+                                        FIELD(call_in, at, SUT_T_TIMESTAMP),    FIELD(call_in, user_id, SUT_T_I64),
+                                        FIELD(call_in, level, SUT_T_I32),       FIELD(call_in, withheld, SUT_T_BOOL)};
 static const sut_record call_record = {
     .name = "captured_call", .fields = call_fields, .count = SUT_ARRAY_LEN(call_fields), .size = sizeof(call_in)};
 static const sut_field element = {.type = SUT_T_RECORD, .record = &call_record, .has_offset = UINT16_MAX};

@@ -15,11 +15,12 @@ Test(captured, a_page_is_decoded)
     cli_captured_page page;
     cr_assert_eq(sut_arena_new(&arena, 1u << 20), 0);
     sut_buf_init(&reply, 0);
-    cr_assert_eq(cli_json_to_msgpack(SUT_STR("{\"items\":[{\"subject\":\"user.x\",\"at\":7,\"code\":\"not_found\",\"new\":1},"
-                                             "{\"subject\":\"user.y\",\"user_id\":42,\"withheld\":true,\"key\":null}],"
-                                             "\"after\":9}"),
-                                     &reply, error, sizeof error),
-                 0);
+    cr_assert_eq(
+        cli_json_to_msgpack(SUT_STR("{\"items\":[{\"subject\":\"user.x\",\"at\":7,\"code\":\"not_found\",\"new\":1},"
+                                    "{\"subject\":\"user.y\",\"user_id\":42,\"withheld\":true,\"key\":null}],"
+                                    "\"after\":9}"),
+                            &reply, error, sizeof error),
+        0);
     cr_assert_eq(cli_captured_decode((sut_str){(const char *)reply.data, reply.len}, arena, &page), 0);
     cr_assert_eq(page.count, 2);
     cr_assert_eq(page.after, 9);

@@ -63,10 +63,8 @@ const cli_option cli_options[] = {
 const size_t cli_option_count = SUT_ARRAY_LEN(cli_options);
 
 const char *const cli_group_titles[CLI_GROUP_COUNT] = {
-    [CLI_CALLS] = "Calls",
-    [CLI_EVENTS] = "Events",
-    [CLI_WATCHING] = "Watching",
-    [CLI_REPAIRS] = "Repairing and replaying",
+    [CLI_CALLS] = "Calls",           [CLI_EVENTS] = "Events",
+    [CLI_WATCHING] = "Watching",     [CLI_REPAIRS] = "Repairing and replaying",
     [CLI_SETTING_UP] = "Setting up",
 };
 
@@ -119,12 +117,12 @@ const cli_command cli_commands[] = {
             NULL, EXAMPLES_TAP, cli_run_tap, "watch calls, replies, errors and events pass by"),
     COMMAND(CLI_WATCHING, "why", "[TRACE]", 0, 1, LIST("--user", "--since", "--until", "--limit"), NULL, EXAMPLES_WHY,
             cli_run_why, "what one request did, from the edge to the last consumer"),
-    COMMAND(CLI_WATCHING, "record", "FILE [SUBJECT]...", 1, 17, LIST("--user", "--kind", "--duration", "--limit"),
-            NULL, EXAMPLES_RECORD, cli_run_record, "write what passes to a file"),
+    COMMAND(CLI_WATCHING, "record", "FILE [SUBJECT]...", 1, 17, LIST("--user", "--kind", "--duration", "--limit"), NULL,
+            EXAMPLES_RECORD, cli_run_record, "write what passes to a file"),
 
     COMMAND(CLI_REPAIRS, "dlq", "list | show ID | redrive [ID]... | drop [ID]...", 1, CLI_POSITIONS_MAX,
             LIST("--group", "--subject", "--key", "--limit", "--all", "--yes", "--edit", "--body", "--personal",
-                 "--reason"),
+                 "--reason", "--raw"),
             LIST("list", "show", "redrive", "drop"), EXAMPLES_DLQ, cli_run_dlq,
             "dead letters: look at them, deliver them again, drop them"),
     COMMAND(CLI_REPAIRS, "replay", "", 0, 0,
@@ -133,9 +131,8 @@ const cli_command cli_commands[] = {
             NULL, EXAMPLES_REPLAY, cli_run_replay, "tell history again: to a group, to another broker, or to compare"),
     COMMAND(CLI_REPAIRS, "rebuild", "PROJECTION", 1, 1, LIST("--yes"), NULL, EXAMPLES_REBUILD, cli_run_rebuild,
             "build a projection anew, compare, swap"),
-    COMMAND(CLI_REPAIRS, "saga", "list [SERVICE] | show SERVICE ID | retry SERVICE ID", 1, 3,
-            LIST("--limit", "--yes"), LIST("list", "show", "retry"), EXAMPLES_SAGA, cli_run_saga,
-            "sagas under way or stuck"),
+    COMMAND(CLI_REPAIRS, "saga", "list [SERVICE] | show SERVICE ID | retry SERVICE ID", 1, 3, LIST("--limit", "--yes"),
+            LIST("list", "show", "retry"), EXAMPLES_SAGA, cli_run_saga, "sagas under way or stuck"),
     COMMAND(CLI_REPAIRS, "fixture", "FILE NAME", 1, 2, LIST(), NULL, EXAMPLES_FIXTURE, cli_run_fixture,
             "make a test case of a recorded file"),
 

@@ -1,6 +1,6 @@
 /* One dead letter and its body. */
-#include "dlq.h"
 #include "ask.h"
+#include "dlq.h"
 #include "input.h"
 #include "lines.h"
 
@@ -119,9 +119,9 @@ static int redrive(const cli_args *a, sut_client *client, int64_t id, sut_str bo
     bool built = sut_mp_add_map(&in, 2) == 0 && sut_mp_add_str(&in, SUT_STR("ids")) == 0 &&
                  sut_mp_add_array(&in, 1) == 0 && sut_mp_add_int(&in, id) == 0 &&
                  sut_mp_add_str(&in, SUT_STR("body")) == 0 && sut_mp_add_bin(&in, body) == 0;
-    int code = built ? cli_ask_body(a, client, "broker.dead_redrive", (sut_str){(const char *)in.data, in.len}, &answer,
-                                    out)
-                     : CLI_EXIT_DATA;
+    int code =
+        built ? cli_ask_body(a, client, "broker.dead_redrive", (sut_str){(const char *)in.data, in.len}, &answer, out)
+              : CLI_EXIT_DATA;
     sut_buf_deinit(&in);
     if (code != 0)
         return code;
@@ -168,7 +168,7 @@ static int encode_and_redrive(const cli_args *a, sut_client *client, const json_
     if (sut_arena_new(&arena, ARENA_MAX) != 0)
         return SUT_EXIT_SOFTWARE;
     sut_buf_init(&body, SUT_ENVELOPE_MAX);
-    int code = cli_encode_event(cli_txt(head, "subject"), false, sut_str_from(text), arena, &body);
+    int code = cli_encode_event(cli_txt(head, "subject"), a->raw, sut_str_from(text), arena, &body);
     if (code == 0)
         code = redrive(a, client, (int64_t)cli_num(head, "id"), (sut_str){(const char *)body.data, body.len}, out);
     sut_buf_deinit(&body);

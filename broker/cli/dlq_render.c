@@ -6,9 +6,9 @@
 
 bool cli_render_dead_letters(const json_t *items, FILE *out)
 {
-    static const cli_column columns[] = {{"ID", true},     {"GROUP", false}, {"SUBJECT", false},
-                                         {"KEY", false},   {"SEQUENCE", true}, {"DIED", false},
-                                         {"TRIES", true},  {"STATE", false}, {"LAST ERROR", false}};
+    static const cli_column columns[] = {{"ID", true},    {"GROUP", false},   {"SUBJECT", false},
+                                         {"KEY", false},  {"SEQUENCE", true}, {"DIED", false},
+                                         {"TRIES", true}, {"STATE", false},   {"LAST ERROR", false}};
     const json_t *d;
     size_t i;
     cli_table t;

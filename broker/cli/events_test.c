@@ -20,10 +20,22 @@ Test(events, spans)
     static const struct {
         const char *text;
         int64_t us; /* -1: refused */
-    } cases[] = {{"500ms", 500000},      {"30s", 30 * SECOND}, {"90", 90 * SECOND},   {"5m", 300 * SECOND},
-                 {"2h", 7200 * SECOND},  {"0s", 0},            {"7d", 604800 * SECOND}, {"", -1},
-                 {"m", -1},              {"-5m", -1},          {"5 m", -1},           {"5w", -1},
-                 {"1.5h", -1},           {"99999999999999d", -1}, {"4000d", -1},      {"5mm", -1}};
+    } cases[] = {{"500ms", 500000},
+                 {"30s", 30 * SECOND},
+                 {"90", 90 * SECOND},
+                 {"5m", 300 * SECOND},
+                 {"2h", 7200 * SECOND},
+                 {"0s", 0},
+                 {"7d", 604800 * SECOND},
+                 {"", -1},
+                 {"m", -1},
+                 {"-5m", -1},
+                 {"5 m", -1},
+                 {"5w", -1},
+                 {"1.5h", -1},
+                 {"99999999999999d", -1},
+                 {"4000d", -1},
+                 {"5mm", -1}};
     for (size_t i = 0; i < SUT_ARRAY_LEN(cases); i++) {
         int64_t us = -1;
         bool good = cli_span_parse(cases[i].text, &us);
@@ -39,9 +51,16 @@ Test(events, moments)
     static const struct {
         const char *text;
         int64_t offset_s; /* from now */
-    } good[] = {{"now", 0},          {"10m", -600},   {"-10m", -600}, {"10m ago", -600},
-                {"+5m", 300},        {"2026-01-02T03:00:05Z", -240},  {"05:04", -5}, {"05:04:06", 1},
-                {"2026-01-02 05:04", -5}, {"2026-01-02", -5 * 3600 - 245}};
+    } good[] = {{"now", 0},
+                {"10m", -600},
+                {"-10m", -600},
+                {"10m ago", -600},
+                {"+5m", 300},
+                {"2026-01-02T03:00:05Z", -240},
+                {"05:04", -5},
+                {"05:04:06", 1},
+                {"2026-01-02 05:04", -5},
+                {"2026-01-02", -5 * 3600 - 245}};
     for (size_t i = 0; i < SUT_ARRAY_LEN(good); i++) {
         cr_assert(cli_time_parse(good[i].text, now, &us), "%s", good[i].text);
         cr_assert_eq(us - now, good[i].offset_s * SECOND, "%s: %lld", good[i].text, (long long)(us - now));

@@ -11,9 +11,9 @@
     "  sut methods user.profile_get\n"                                                                                 \
     "  sut methods user.registered       the fields of an event\n"
 #define EXAMPLES_PUBLISH                                                                                               \
-    "  sut publish probe.sent '{\"lane\": \"a\", \"n\": 7}'\n"                                                                   \
+    "  sut publish probe.sent '{\"lane\": \"a\", \"n\": 7}'\n"                                                         \
     "  sut publish probe.sent @body.json --id 00112233445566778899aabbccddeeff\n"                                      \
-    "  sut publish probe.sent '{\"lane\": \"a\", \"n\": 7}' --not-before +5m\n"                                                  \
+    "  sut publish probe.sent '{\"lane\": \"a\", \"n\": 7}' --not-before +5m\n"                                        \
     "  sut publish --file events.jsonl   one event a line, in batches\n"
 #define EXAMPLES_SUBSCRIBE                                                                                             \
     "  sut subscribe 'user.*'            what happens from now on\n"                                                   \
@@ -60,7 +60,7 @@
     "  sut saga retry auth 4096\n"
 #define EXAMPLES_FIXTURE                                                                                               \
     "  sut record events.jsonl 'probe.>' --kind event --duration 10s\n"                                                \
-    "  sut fixture events.jsonl probe_burst\n"                                                                    \
+    "  sut fixture events.jsonl probe_burst\n"                                                                         \
     "  ctest --preset debug -R fixture\n"
 
 #endif

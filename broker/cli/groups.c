@@ -118,7 +118,8 @@ int cli_run_groups(const cli_args *a, FILE *out)
         if (strcmp(verb, changes[i].verb) == 0)
             return change(a, changes[i].subject, changes[i].done, out);
     if (a->position_count > 1) {
-        cli_complain("sut groups '%.40s': must be create, pause, resume, stop or delete, or the name of one group", verb);
+        cli_complain("sut groups '%.40s': must be create, pause, resume, stop or delete, or the name of one group",
+                     verb);
         return SUT_EXIT_USAGE;
     }
     return list(a, out);

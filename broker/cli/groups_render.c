@@ -18,9 +18,9 @@ static void subjects_cell(cli_table *t, const json_t *group)
 
 bool cli_render_groups(const json_t *reply, FILE *out)
 {
-    static const cli_column columns[] = {{"GROUP", false},   {"SUBJECTS", false}, {"STATE", false}, {"MEMBERS", true},
-                                         {"CURSOR", true},   {"LAG", true},       {"OUT", true},    {"WAITING", true},
-                                         {"OLDEST", true},   {"KEY", false},      {"DEAD", true}};
+    static const cli_column columns[] = {{"GROUP", false}, {"SUBJECTS", false}, {"STATE", false}, {"MEMBERS", true},
+                                         {"CURSOR", true}, {"LAG", true},       {"OUT", true},    {"WAITING", true},
+                                         {"OLDEST", true}, {"KEY", false},      {"DEAD", true}};
     char unit[UNIT_MAX];
     const json_t *g;
     size_t i;
@@ -74,8 +74,9 @@ bool cli_render_group(const json_t *g, FILE *out)
         fprintf(out, "held by   key %s, unacknowledged for %s\n",
                 *cli_txt(g, "oldest_key") ? cli_txt(g, "oldest_key") : "(none)",
                 cli_duration(cli_num(g, "oldest_ms"), unit));
-    fprintf(out, "so far    %.0f delivered, %.0f acknowledged, %.0f refused, %.0f expired, %.0f lost, %.0f dead, %.0f "
-                 "stale\n",
+    fprintf(out,
+            "so far    %.0f delivered, %.0f acknowledged, %.0f refused, %.0f expired, %.0f lost, %.0f dead, %.0f "
+            "stale\n",
             cli_num(g, "delivered_total"), cli_num(g, "acked_total"), cli_num(g, "nacked_total"),
             cli_num(g, "expired_total"), cli_num(g, "lost_total"), cli_num(g, "dead_total"), cli_num(g, "stale_total"));
     if (json_is_object(replay))

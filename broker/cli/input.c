@@ -79,7 +79,7 @@ int cli_encode_event(const char *subject, bool raw, sut_str json, sut_arena *are
         return cli_encode_by_schema(subject, event->body, json, arena, body);
     if (raw)
         return cli_encode_raw(subject, json, body);
-    cli_complain("the schemas know no event '%s'; sut methods --events lists them, --raw publishes it all the same",
+    cli_complain("the schemas know no event '%s'; sut methods --events lists them, --raw sends it all the same",
                  subject);
     return SUT_EXIT_USAGE;
 }

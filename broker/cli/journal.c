@@ -1,8 +1,8 @@
-/* sut journal: the log on disk. `stats` asks the broker; with --dir, and for the others, the folder is opened read-only,
- * beside a running broker or without one. */
-#include "journal_cmd.h"
+/* sut journal: the log on disk. `stats` asks the broker; with --dir, and for the others, the folder is opened
+ * read-only, beside a running broker or without one. */
 #include "ask.h"
 #include "inbox.h"
+#include "journal_cmd.h"
 #include "render.h"
 
 #include "base/clock.h"
@@ -56,12 +56,12 @@ static json_t *stats_json(const sut_journal_stats *s)
 {
     char id[33];
     sut_hex(s->creation_id, sizeof s->creation_id, id);
-    json_t *o = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I}", "first", (json_int_t)s->first, "next",
-        (json_int_t)s->next, "records", (json_int_t)s->records, "record_bytes", (json_int_t)s->record_bytes,
-        "file_bytes", (json_int_t)s->file_bytes, "map_bytes", (json_int_t)s->map_bytes, "delayed",
-        (json_int_t)s->delayed, "dead", (json_int_t)s->dead, "sources", (json_int_t)s->sources, "dedup_ids",
-        (json_int_t)s->dedup_ids, "creation_id", id, "format", (json_int_t)s->format);
+    json_t *o =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I}", "first", (json_int_t)s->first, "next",
+                  (json_int_t)s->next, "records", (json_int_t)s->records, "record_bytes", (json_int_t)s->record_bytes,
+                  "file_bytes", (json_int_t)s->file_bytes, "map_bytes", (json_int_t)s->map_bytes, "delayed",
+                  (json_int_t)s->delayed, "dead", (json_int_t)s->dead, "sources", (json_int_t)s->sources, "dedup_ids",
+                  (json_int_t)s->dedup_ids, "creation_id", id, "format", (json_int_t)s->format);
     set_time(o, "first_at", s->first_us);
     set_time(o, "last_at", s->last_us);
     return o;
@@ -155,16 +155,16 @@ int cli_run_journal(const cli_args *a, FILE *out)
         const char *verb;
         size_t positions;
         int (*run)(const cli_args *a, sut_journal *j, FILE *out);
-    } verbs[] = {{"stats", 1, folder_stats}, {"verify", 1, verify}, {"export", 1, cli_journal_export},
-                 {"backup", 2, backup}};
+    } verbs[] = {
+        {"stats", 1, folder_stats}, {"verify", 1, verify}, {"export", 1, cli_journal_export}, {"backup", 2, backup}};
     const char *verb = a->position_count ? a->position[0] : "stats";
     sut_journal *j;
     for (size_t i = 0; i < SUT_ARRAY_LEN(verbs); i++) {
         if (strcmp(verb, verbs[i].verb) != 0)
             continue;
         if (a->position_count > verbs[i].positions || (a->position_count && a->position_count < verbs[i].positions)) {
-            cli_complain("sut journal %s takes %s", verb, verbs[i].positions == 2 ? "a folder to copy into"
-                                                                                  : "no more arguments");
+            cli_complain("sut journal %s takes %s", verb,
+                         verbs[i].positions == 2 ? "a folder to copy into" : "no more arguments");
             return SUT_EXIT_USAGE;
         }
         if (verbs[i].run == folder_stats && !a->dir)

@@ -65,8 +65,7 @@ static int export_from(exporting *x, sut_journal *j, uint64_t from)
     bool more = true;
     while (more && from <= last && !cli_stop_asked()) {
         sut_journal_batch *batch;
-        sut_journal_query q = {
-            .from = from, .to = last, .patterns = x->patterns, .pattern_count = x->pattern_count};
+        sut_journal_query q = {.from = from, .to = last, .patterns = x->patterns, .pattern_count = x->pattern_count};
         st = sut_journal_read(j, &q, &batch);
         if (st != 0)
             return cli_journal_fault(j, st);

@@ -1,6 +1,6 @@
 /* Events and who consumes them, from the schemas that this build knows. */
-#include "methods.h"
 #include "ask.h"
+#include "methods.h"
 
 #include <string.h>
 

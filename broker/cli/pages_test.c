@@ -11,7 +11,7 @@ TestSuite(pages, .timeout = 20);
 
 #define GROUP                                                                                                          \
     "{\"name\":\"user-profile\",\"subjects\":[\"user.*\",\"session.>\"],\"state\":\"active\",\"members\":2,"           \
-    "\"credits_free\":60,\"cursor\":4711,\"next\":4720,\"lag\":8,\"window\":4,\"window_max\":65536,\"in_flight\":3,"    \
+    "\"credits_free\":60,\"cursor\":4711,\"next\":4720,\"lag\":8,\"window\":4,\"window_max\":65536,\"in_flight\":3,"   \
     "\"waiting\":1,\"window_bytes\":960,\"oldest_ms\":1200,\"oldest_key\":\"42\",\"generation\":1,"                    \
     "\"delivered_total\":10,\"acked_total\":6,\"nacked_total\":2,\"expired_total\":1,\"lost_total\":0,"                \
     "\"dead_total\":1,\"stale_total\":0}"
@@ -46,17 +46,19 @@ Test(pages, journal_that_cannot_be_written)
 
 Test(pages, dead_letters)
 {
-    json_t *head = page_json("{\"id\":3,\"group\":\"mailer\",\"subject\":\"user.registered\",\"key\":\"42\",\"sequence\":"
-                             "4711,\"event_id\":\"00ff\",\"published_at\":\"2026-01-02T03:04:05Z\",\"died_at\":"
-                             "\"2026-01-02T03:04:35.5Z\",\"attempts\":8,\"code\":\"internal\",\"message\":\"down\\u001b[2J"
-                             "\",\"redriving\":false}");
+    json_t *head =
+        page_json("{\"id\":3,\"group\":\"mailer\",\"subject\":\"user.registered\",\"key\":\"42\",\"sequence\":"
+                  "4711,\"event_id\":\"00ff\",\"published_at\":\"2026-01-02T03:04:05Z\",\"died_at\":"
+                  "\"2026-01-02T03:04:35.5Z\",\"attempts\":8,\"code\":\"internal\",\"message\":\"down\\u001b[2J"
+                  "\",\"redriving\":false}");
     json_t *list = json_pack("[O]", head);
     EXPECT_PAGE(cli_render_dead_letters(list, out),
                 "ID  GROUP   SUBJECT          KEY  SEQUENCE  DIED                 TRIES  STATE  LAST ERROR\n"
                 " 3  mailer  user.registered  42       4711  2026-01-02T03:04:35      8  dead   internal: down?[2J\n");
     json_decref(list);
-    json_t *letter = page_json("{\"publisher\":\"auth\",\"user_id\":7,\"body\":{\"user_id\":42},\"attempt_list\":["
-                               "{\"attempt\":1,\"at\":\"T\",\"consumer\":\"m-1\",\"code\":\"lost\",\"message\":\"\"}]}");
+    json_t *letter =
+        page_json("{\"publisher\":\"auth\",\"user_id\":7,\"body\":{\"user_id\":42},\"attempt_list\":["
+                  "{\"attempt\":1,\"at\":\"T\",\"consumer\":\"m-1\",\"code\":\"lost\",\"message\":\"\"}]}");
     json_object_set_new(letter, "letter", head);
     EXPECT_PAGE(cli_render_dead_letter(letter, out), "dead letter 3 of group mailer\n"
                                                      "event       user.registered\n"
@@ -84,14 +86,16 @@ static bool record(const char *json, FILE *out)
 Test(pages, tapped_records)
 {
     setenv("TZ", "UTC", 1);
-    EXPECT_PAGE(record("{\"at\":\"2026-01-02T03:04:05.5Z\",\"kind\":\"call\",\"from\":\"edge\",\"to\":\"user\",\"subject\":"
-                       "\"user.profile_get\",\"key\":\"42\",\"user_id\":42,\"body\":{\"user_id\":42}}",
-                       out),
-                "03:04:05.500 call   edge → user  user.profile_get  key=42  user=42  {\"user_id\":42}\n");
-    EXPECT_PAGE(record("{\"at\":\"2026-01-02T03:04:05Z\",\"kind\":\"error\",\"from\":\"user\",\"to\":\"edge\",\"subject\":"
-                       "\"user.profile_get\",\"code\":\"not_found\",\"took_us\":1200,\"withheld\":true}",
-                       out),
-                "03:04:05.000 error  user → edge  user.profile_get  not_found  1.2 ms  (more was withheld)\n");
+    EXPECT_PAGE(
+        record("{\"at\":\"2026-01-02T03:04:05.5Z\",\"kind\":\"call\",\"from\":\"edge\",\"to\":\"user\",\"subject\":"
+               "\"user.profile_get\",\"key\":\"42\",\"user_id\":42,\"body\":{\"user_id\":42}}",
+               out),
+        "03:04:05.500 call   edge → user  user.profile_get  key=42  user=42  {\"user_id\":42}\n");
+    EXPECT_PAGE(
+        record("{\"at\":\"2026-01-02T03:04:05Z\",\"kind\":\"error\",\"from\":\"user\",\"to\":\"edge\",\"subject\":"
+               "\"user.profile_get\",\"code\":\"not_found\",\"took_us\":1200,\"withheld\":true}",
+               out),
+        "03:04:05.000 error  user → edge  user.profile_get  not_found  1.2 ms  (more was withheld)\n");
     EXPECT_PAGE(record("{\"at\":\"2025-01-02T03:04:05Z\",\"kind\":\"event\",\"from\":\"a\\u0007b\",\"subject\":\"x.y\","
                        "\"sequence\":7,\"replayed\":true,\"body\":{}}",
                        out),
@@ -110,15 +114,16 @@ Test(pages, a_trace_is_a_tree)
 {
     setenv("TZ", "UTC", 1);
     EXPECT_PAGE(
-        trace("[{\"kind\":\"delivery\",\"subject\":\"user.updated\",\"group\":\"mailer\",\"to\":\"m-1\",\"attempt\":2,"
-              "\"at\":1767323045005000,\"took_us\":1100,\"code\":\"internal\",\"span_id\":\"d\",\"parent_id\":\"c\"},"
-              "{\"kind\":\"call\",\"subject\":\"user.profile_update\",\"from\":\"edge\",\"to\":\"user\",\"user_id\":42,"
-              "\"at\":1767323045000000,\"took_us\":4200,\"span_id\":\"a\"},"
-              "{\"kind\":\"event\",\"subject\":\"user.updated\",\"from\":\"user\",\"sequence\":4711,\"key\":\"42\","
-              "\"at\":1767323045004000,\"span_id\":\"c\",\"parent_id\":\"a\"},"
-              "{\"kind\":\"call\",\"subject\":\"auth.verify\",\"from\":\"user\",\"to\":\"auth\",\"at\":1767323045001000,"
-              "\"span_id\":\"b\",\"parent_id\":\"a\"}]",
-              out),
+        trace(
+            "[{\"kind\":\"delivery\",\"subject\":\"user.updated\",\"group\":\"mailer\",\"to\":\"m-1\",\"attempt\":2,"
+            "\"at\":1767323045005000,\"took_us\":1100,\"code\":\"internal\",\"span_id\":\"d\",\"parent_id\":\"c\"},"
+            "{\"kind\":\"call\",\"subject\":\"user.profile_update\",\"from\":\"edge\",\"to\":\"user\",\"user_id\":42,"
+            "\"at\":1767323045000000,\"took_us\":4200,\"span_id\":\"a\"},"
+            "{\"kind\":\"event\",\"subject\":\"user.updated\",\"from\":\"user\",\"sequence\":4711,\"key\":\"42\","
+            "\"at\":1767323045004000,\"span_id\":\"c\",\"parent_id\":\"a\"},"
+            "{\"kind\":\"call\",\"subject\":\"auth.verify\",\"from\":\"user\",\"to\":\"auth\",\"at\":1767323045001000,"
+            "\"span_id\":\"b\",\"parent_id\":\"a\"}]",
+            out),
         "2026-01-02 03:04:05.000  user.profile_update  edge → user  user=42  4.2 ms\n"
         "├─ +1.0 ms  auth.verify  user → auth  not answered\n"
         "└─ +4.0 ms  event user.updated #4711  user  key=42\n"
@@ -128,14 +133,15 @@ Test(pages, a_trace_is_a_tree)
 Test(pages, a_trace_with_circles_and_orphans_ends)
 {
     setenv("TZ", "UTC", 1);
-    EXPECT_PAGE(trace("[{\"kind\":\"call\",\"subject\":\"a.a\",\"at\":1000,\"took_us\":1,\"span_id\":\"1\",\"parent_id\":"
-                      "\"2\"},{\"kind\":\"call\",\"subject\":\"b.b\",\"at\":1000,\"took_us\":1,\"span_id\":\"2\","
-                      "\"parent_id\":\"1\"},{\"kind\":\"call\",\"subject\":\"c.c\",\"at\":2000,\"took_us\":1,"
-                      "\"parent_id\":\"gone\"}]",
-                      out),
-                "1970-01-01 00:00:00.001  b.b  1 us\n"
-                "└─ +0 us  a.a  1 us\n"
-                "1970-01-01 00:00:00.002  c.c  1 us\n");
+    EXPECT_PAGE(
+        trace("[{\"kind\":\"call\",\"subject\":\"a.a\",\"at\":1000,\"took_us\":1,\"span_id\":\"1\",\"parent_id\":"
+              "\"2\"},{\"kind\":\"call\",\"subject\":\"b.b\",\"at\":1000,\"took_us\":1,\"span_id\":\"2\","
+              "\"parent_id\":\"1\"},{\"kind\":\"call\",\"subject\":\"c.c\",\"at\":2000,\"took_us\":1,"
+              "\"parent_id\":\"gone\"}]",
+              out),
+        "1970-01-01 00:00:00.001  b.b  1 us\n"
+        "└─ +0 us  a.a  1 us\n"
+        "1970-01-01 00:00:00.002  c.c  1 us\n");
 }
 
 /* ---- top ---- */
@@ -148,7 +154,7 @@ static void look(cli_top_look *l, const char *status, const char *groups, const 
 }
 
 #define SERVICES                                                                                                       \
-    "{\"version\":\"sut-broker/0.1.0\",\"uptime_ms\":61000,\"calls_per_second\":120,\"calls_pending\":4,\"memory\":{"    \
+    "{\"version\":\"sut-broker/0.1.0\",\"uptime_ms\":61000,\"calls_per_second\":120,\"calls_pending\":4,\"memory\":{"  \
     "\"resident_bytes\":1048576},\"counters\":{\"errors_total\":17},\"services\":["                                    \
     "{\"name\":\"auth\",\"instances\":1,\"calls_per_second\":20,\"p50_us\":100,\"p99_us\":9000,\"queued\":0},"         \
     "{\"name\":\"user\",\"instances\":2,\"calls_per_second\":100,\"p50_us\":100,\"p99_us\":200,\"queued\":5}]}"
@@ -158,7 +164,8 @@ Test(pages, top_sorts_and_computes_rates)
     cli_top_look was, now;
     setenv("TZ", "UTC", 1);
     look(&was, SERVICES, "{\"groups\":[{\"name\":\"g\",\"acked_total\":10}]}", "{\"events_total\":100}", 1);
-    look(&now, SERVICES, "{\"groups\":[{\"name\":\"g\",\"state\":\"active\",\"members\":1,\"acked_total\":30,\"lag\":7}]}",
+    look(&now, SERVICES,
+         "{\"groups\":[{\"name\":\"g\",\"state\":\"active\",\"members\":1,\"acked_total\":30,\"lag\":7}]}",
          "{\"events_total\":300,\"records\":5,\"file_bytes\":1024,\"map_bytes\":2048,\"writable\":true}",
          2 * UINT64_C(1000000000) + 1);
     cli_top_count(now.subjects, &now.subject_count, SUT_STR("user.profile_get"), false, 100);

@@ -38,9 +38,9 @@ static int write_head(const recording *r)
     json_t *subjects = json_array();
     for (size_t i = 1; i < a->position_count; i++)
         json_array_append_new(subjects, json_string(a->position[i]));
-    json_t *head = json_pack("{s:i, s:s, s:i, s:s, s:o, s:s*, s:s*}", "sut_record", CLI_RECORD_VERSION, "sut", SUT_VERSION,
-                             "protocol", SUT_PROTOCOL_VERSION, "begun_at", now, "subjects", subjects, "kinds", a->kind,
-                             "user", a->user);
+    json_t *head = json_pack("{s:i, s:s, s:i, s:s, s:o, s:s*, s:s*}", "sut_record", CLI_RECORD_VERSION, "sut",
+                             SUT_VERSION, "protocol", SUT_PROTOCOL_VERSION, "begun_at", now, "subjects", subjects,
+                             "kinds", a->kind, "user", a->user);
     int code = cli_dump(head, r->file);
     json_decref(head);
     return code;

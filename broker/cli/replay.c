@@ -63,9 +63,7 @@ int cli_run_replay(const cli_args *a, FILE *out)
     r.subjects = cli_list(a->subject);
     int code = patterns_valid(r.subjects) ? cli_stop_begin() : SUT_EXIT_USAGE;
     if (code == 0)
-        code = a->to_group    ? cli_replay_to_group(&r)
-               : a->to_broker ? cli_replay_to_broker(&r)
-                              : cli_replay_diff(&r);
+        code = a->to_group ? cli_replay_to_group(&r) : a->to_broker ? cli_replay_to_broker(&r) : cli_replay_diff(&r);
     json_decref(r.subjects);
     return code;
 }

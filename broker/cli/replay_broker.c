@@ -77,8 +77,8 @@ static int add(copying *c, sut_delivery *d)
                          .key = env->key,
                          .body = env->body,
                          .traceparent = env->traceparent,
-                         .event_id = env->opt.event_id.len == SUT_EVENT_ID_LEN ? (const uint8_t *)env->opt.event_id.ptr
-                                                                               : NULL,
+                         .event_id =
+                             env->opt.event_id.len == SUT_EVENT_ID_LEN ? (const uint8_t *)env->opt.event_id.ptr : NULL,
                          .replayed = true};
     int code = 0;
     sut_status st = cli_batch_add(c->batch, &event);
@@ -96,8 +96,8 @@ static int add(copying *c, sut_delivery *d)
 static int take_event(copying *c, sut_delivery *d)
 {
     const sut_envelope *env = sut_delivery_envelope(d);
-    bool past = env->opt.sequence > c->last ||
-                (c->r->to.kind == CLI_PLACE_TIME && env->opt.published_at > c->r->to.time_us);
+    bool past =
+        env->opt.sequence > c->last || (c->r->to.kind == CLI_PLACE_TIME && env->opt.published_at > c->r->to.time_us);
     if (past || !pace(c, env->opt.published_at)) {
         c->over = past;
         sut_nack(d, 0, SUT_STR_NONE, SUT_STR_NONE);

@@ -1,5 +1,5 @@
-/* sut saga: what sagas of an actor are under way or stuck; each service that has some answers SERVICE.saga_list, _show and
- * _retry. */
+/* sut saga: what sagas of an actor are under way or stuck; each service that has some answers SERVICE.saga_list, _show
+ * and _retry. */
 #include "ask.h"
 #include "input.h"
 #include "table.h"
@@ -57,7 +57,7 @@ static int list_one(const cli_args *a, sut_client *client, const char *service, 
 /* Of one service, or of all that have some; one that is down is said and the others are shown. */
 static int list(const cli_args *a, sut_client *client, FILE *out)
 {
-    static const cli_column columns[] = {{"SERVICE", false}, {"ID", true},        {"SAGA", false},    {"STATE", false},
+    static const cli_column columns[] = {{"SERVICE", false}, {"ID", true},       {"SAGA", false},    {"STATE", false},
                                          {"STEP", false},    {"ATTEMPTS", true}, {"CHANGED", false}, {"ERROR", false}};
     int code = 0;
     cli_table t;

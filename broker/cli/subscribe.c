@@ -31,9 +31,9 @@ static void show(const subscribing *s, const json_t *line, const sut_envelope *e
     } else {
         const char *key = cli_txt(line, "key");
         char *body = json_dumps(json_object_get(line, "body"), JSON_COMPACT | JSON_ENCODE_ANY);
-        fprintf(s->out, "%s%s%s  %llu  %s%s%s", cli_dim(s->out),
-                cli_clock(env->opt.published_at, sut_wall_us(), clock), cli_plain(s->out),
-                (unsigned long long)env->opt.sequence, cli_bold(s->out), cli_txt(line, "subject"), cli_plain(s->out));
+        fprintf(s->out, "%s%s%s  %llu  %s%s%s", cli_dim(s->out), cli_clock(env->opt.published_at, sut_wall_us(), clock),
+                cli_plain(s->out), (unsigned long long)env->opt.sequence, cli_bold(s->out), cli_txt(line, "subject"),
+                cli_plain(s->out));
         if (*key)
             cli_print_clean(s->out, "  key=", key);
         if (env->opt.attempt > 1)
@@ -59,8 +59,8 @@ static void run_command(const subscribing *s, sut_delivery *d, const json_t *lin
     }
     if (failed < 0)
         snprintf(error, sizeof error, "the command cannot be run: %s", strerror(-failed));
-    fprintf(stderr, "sut: %llu: not acknowledged: %s\n", (unsigned long long)json_integer_value(
-                                                             json_object_get(line, "sequence")), error);
+    fprintf(stderr, "sut: %llu: not acknowledged: %s\n",
+            (unsigned long long)json_integer_value(json_object_get(line, "sequence")), error);
     sut_nack(d, 0, SUT_STR("internal"), sut_str_from(error));
 }
 
@@ -166,8 +166,8 @@ static bool options_agree(const cli_args *a)
 static bool parse(const cli_args *a, sut_subscribe *opt, subscribing *s)
 {
     int64_t credits = 0, ack_wait = 0;
-    *opt = (sut_subscribe){
-        .subjects = a->position, .subject_count = a->position_count, .group = a->group, .key = a->key};
+    *opt =
+        (sut_subscribe){.subjects = a->position, .subject_count = a->position_count, .group = a->group, .key = a->key};
     s->limit = INT64_MAX;
     if (!options_agree(a) || !cli_patterns_valid(a->position, a->position_count) || !parse_ack(a, &s->mode) ||
         !parse_start(a, opt) || !cli_number("--limit", a->limit, 1, INT64_MAX, &s->limit) ||

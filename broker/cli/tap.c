@@ -1,7 +1,7 @@
 /* sut tap: what passes, a line each. */
-#include "tap_feed.h"
 #include "ask.h"
 #include "input.h"
+#include "tap_feed.h"
 #include "tty.h"
 
 #include "base/clock.h"

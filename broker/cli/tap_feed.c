@@ -135,10 +135,8 @@ int cli_tap_open(cli_tap_feed *f, sut_client *client, const json_t *request, boo
     sut_buf_init(&body, SUT_ENVELOPE_MAX);
     sut_status st = cli_value_to_msgpack(request, &body);
     if (st == 0) {
-        sut_tap_options opt = {.request = {(const char *)body.data, body.len},
-                               .on_record = on_record,
-                               .on_end = on_end,
-                               .arg = f};
+        sut_tap_options opt = {
+            .request = {(const char *)body.data, body.len}, .on_record = on_record, .on_end = on_end, .arg = f};
         st = sut_tap_start(client, &opt, &f->tap);
     }
     sut_buf_deinit(&body);

@@ -89,7 +89,7 @@ static row *json_rows(const json_t *list, size_t *count)
 
 static bool services(const cli_top_look *now, cli_top_sort by, size_t max, FILE *out)
 {
-    static const cli_column columns[] = {{"SERVICE", false}, {"INSTANCES", true}, {"RATE", true}, {"P50", true},
+    static const cli_column columns[] = {{"SERVICE", false}, {"INSTANCES", true}, {"RATE", true},   {"P50", true},
                                          {"P99", true},      {"BUSY", true},      {"QUEUED", true}, {"ERRORS", true}};
     char unit[UNIT_MAX];
     size_t count;

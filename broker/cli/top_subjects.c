@@ -1,7 +1,7 @@
 /* What passes, counted by subject: a tap with a small budget, so that looking costs the broker little. */
-#include "lines.h"
 #include "ask.h"
 #include "input.h"
+#include "lines.h"
 #include "top.h"
 
 #include <errno.h>
@@ -82,10 +82,8 @@ sut_status cli_top_counter_new(cli_top_counter **out, sut_client *client)
     sut_status st = request ? cli_value_to_msgpack(request, &body) : -ENOMEM;
     json_decref(request);
     if (st == 0) {
-        sut_tap_options opt = {.request = {(const char *)body.data, body.len},
-                               .on_record = on_record,
-                               .on_end = on_end,
-                               .arg = c};
+        sut_tap_options opt = {
+            .request = {(const char *)body.data, body.len}, .on_record = on_record, .on_end = on_end, .arg = c};
         st = sut_tap_start(client, &opt, &c->tap);
     }
     sut_buf_deinit(&body);

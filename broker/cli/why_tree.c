@@ -3,11 +3,11 @@
  *   ├─ +1.0 ms    auth.verify  user → auth  0.8 ms
  *   └─ +4.0 ms    event user.updated #4711  key=42
  *      └─ +5.2 ms    → group mailer, attempt 2  1.1 ms  internal */
-#include "why.h"
 #include "ask.h"
 #include "table.h"
 #include "times.h"
 #include "tty.h"
+#include "why.h"
 
 #include "base/clock.h"
 #include "wire/record.h"
@@ -143,7 +143,8 @@ bool cli_render_trace(const json_t *spans, FILE *out)
     if (!nodes)
         return false;
     for (size_t i = 0; i < count; i++)
-        nodes[i] = (node){.span = json_array_get(spans, i), .at_us = time_of(json_array_get(spans, i), "at"), .index = i};
+        nodes[i] =
+            (node){.span = json_array_get(spans, i), .at_us = time_of(json_array_get(spans, i), "at"), .index = i};
     qsort(nodes, count, sizeof *nodes, by_time);
     link_nodes(nodes, count);
     for (size_t i = 0; i < count; i++)
