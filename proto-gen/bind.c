@@ -38,7 +38,7 @@ static uint16_t flags_of(const pg_field *f)
 {
     return (uint16_t)((f->required ? SUT_F_REQUIRED : 0) | (f->nullable ? SUT_F_NULLABLE : 0) |
                       (f->secret ? SUT_F_SECRET : 0) | (f->personal ? SUT_F_PERSONAL : 0) | (f->trim ? SUT_F_TRIM : 0) |
-                      (f->lower ? SUT_F_LOWER : 0));
+                      (f->lower ? SUT_F_LOWER : 0) | (f->is_volatile ? SUT_F_VOLATILE : 0));
 }
 
 /* A default is left out: whoever is judged here says everything itself. */

@@ -46,6 +46,7 @@ static void inherit(pg_field *f, const pg_field *base)
     INHERIT(PG_KEY_PERSONAL, personal);
     INHERIT(PG_KEY_TRIM, trim);
     INHERIT(PG_KEY_LOWER, lower);
+    INHERIT(PG_KEY_VOLATILE, is_volatile);
     INHERIT(PG_KEY_MIN, min_node);
     INHERIT(PG_KEY_MAX, max_node);
     INHERIT(PG_KEY_MIN_BYTES, min_bytes);

@@ -12,7 +12,7 @@ static void put_flags(const pg_field *f, sut_buf *b)
         const char *name;
     } flags[] = {{f->required, "SUT_F_REQUIRED"}, {f->nullable, "SUT_F_NULLABLE"},    {f->secret, "SUT_F_SECRET"},
                  {f->personal, "SUT_F_PERSONAL"}, {f->default_node, "SUT_F_DEFAULT"}, {f->trim, "SUT_F_TRIM"},
-                 {f->lower, "SUT_F_LOWER"}};
+                 {f->lower, "SUT_F_LOWER"},       {f->is_volatile, "SUT_F_VOLATILE"}};
     const char *before = ".flags = ";
     for (size_t i = 0; i < SUT_ARRAY_LEN(flags); i++) {
         if (flags[i].on) {

@@ -18,6 +18,7 @@ static const pg_key s_field_keys[PG_KEY_COUNT] = {
     [PG_KEY_PERSONAL] = {"personal", FLAG(personal)},
     [PG_KEY_TRIM] = {"trim", FLAG(trim)},
     [PG_KEY_LOWER] = {"lower", FLAG(lower)},
+    [PG_KEY_VOLATILE] = {"volatile", FLAG(is_volatile)},
     [PG_KEY_MIN] = {"min", NODE(min_node)},
     [PG_KEY_MAX] = {"max", NODE(max_node)},
     [PG_KEY_MIN_BYTES] = {"min_bytes", NUMBER(min_bytes)},

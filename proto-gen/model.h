@@ -40,6 +40,7 @@ enum {
     PG_KEY_PERSONAL,
     PG_KEY_TRIM,
     PG_KEY_LOWER,
+    PG_KEY_VOLATILE,
     PG_KEY_MIN,
     PG_KEY_MAX,
     PG_KEY_MIN_BYTES,
@@ -72,7 +73,7 @@ struct pg_field {
     uint32_t said;       /* PG_SAID bits, those of the named type included once checked */
     pg_node *type_node, *of_node, *min_node, *max_node, *default_node, *example_node, *from_node, *pattern_node,
         *format_node;
-    bool required, nullable, secret, personal, trim, lower;
+    bool required, nullable, secret, personal, trim, lower, is_volatile;
     uint32_t min_bytes, max_bytes, min_chars, max_chars, min_items, max_items;
     const char *pattern, *since;
     /* (checked) */

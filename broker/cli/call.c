@@ -1,75 +1,11 @@
 /* sut call METHOD: JSON in, JSON out, by the schema (or --raw). */
-#include "cli.h"
+#include "input.h"
 
-#include "base/arena.h"
 #include "wire/schema.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define ERRORS_MAX 32
-#define ARENA_MAX  (16u << 20)
-
-static bool append_file(FILE *f, sut_buf *to)
-{
-    char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
-        if (sut_buf_append(to, chunk, n) != 0)
-            return false;
-    return !ferror(f);
-}
-
-/* The JSON text of the second argument: itself, `-` for standard input, @FILE. */
-static int read_input(const cli_args *a, sut_buf *json)
-{
-    const char *arg = a->position_count > 1 ? a->position[1] : "{}";
-    bool from_stdin = strcmp(arg, "-") == 0;
-    if (arg[0] != '@' && !from_stdin)
-        return sut_buf_puts(json, arg) == 0 ? 0 : CLI_EXIT_DATA;
-    FILE *f = from_stdin ? stdin : fopen(arg + 1, "re");
-    if (!f) {
-        cli_complain("%s: %s", arg + 1, strerror(errno));
-        return CLI_EXIT_NOINPUT;
-    }
-    bool read_all = append_file(f, json);
-    if (!from_stdin)
-        fclose(f);
-    if (read_all)
-        return 0;
-    cli_complain("%s: cannot be read, or is over %u bytes", from_stdin ? "standard input" : arg + 1, SUT_ENVELOPE_MAX);
-    return CLI_EXIT_NOINPUT;
-}
-
-static int encode_by_schema(const sut_method *m, sut_str json, sut_arena *arena, sut_buf *body)
-{
-    sut_field_errors errors;
-    sut_field_errors_init(&errors, arena, ERRORS_MAX);
-    sut_status st = sut_json_to_body(m->in, json, SUT_ENVELOPE_MAX, SUT_UNKNOWN_REFUSE, arena, body, &errors);
-    if (st == 0)
-        return 0;
-    if (st < 0) {
-        cli_complain("%s: %s", m->name, strerror(-st));
-        return SUT_EXIT_SOFTWARE;
-    }
-    cli_complain("%s: the input breaks its declaration", m->name);
-    for (size_t i = 0; i < errors.count; i++) {
-        sut_str where = errors.items[i].pointer.len ? errors.items[i].pointer : SUT_STR("(input)");
-        fprintf(stderr, "  %.*s: %.*s\n", SUT_STR_FMT(where), SUT_STR_FMT(errors.items[i].message));
-    }
-    fprintf(stderr, "  sut methods %s shows the fields\n", m->name);
-    return CLI_EXIT_DATA;
-}
-
-static int encode_raw(const char *method, sut_str json, sut_buf *body)
-{
-    char error[256];
-    if (cli_json_to_msgpack(json, body, error, sizeof error) == 0)
-        return 0;
-    cli_complain("%s: input: %s", method, error);
-    return CLI_EXIT_DATA;
-}
+#define ARENA_MAX (16u << 20)
 
 /* `--as 42` or `--as 42:3`. */
 static bool parse_principal(const char *text, sut_principal *out)
@@ -136,7 +72,8 @@ static int encode_and_send(const cli_args *a, const sut_method *m, sut_str json,
     if (sut_arena_new(&arena, ARENA_MAX) != 0)
         return SUT_EXIT_SOFTWARE;
     sut_buf_init(&body, SUT_ENVELOPE_MAX);
-    int code = m ? encode_by_schema(m, json, arena, &body) : encode_raw(a->position[0], json, &body);
+    int code =
+        m ? cli_encode_by_schema(m->name, m->in, json, arena, &body) : cli_encode_raw(a->position[0], json, &body);
     if (code == 0)
         code = send(a, m, &body, out);
     sut_buf_deinit(&body);
@@ -160,7 +97,7 @@ int cli_run_call(const cli_args *a, FILE *out)
     sut_buf json;
     sut_str text;
     sut_buf_init(&json, SUT_ENVELOPE_MAX);
-    int code = read_input(a, &json);
+    int code = cli_read_input(a->position_count > 1 ? a->position[1] : "{}", &json);
     if (code == 0)
         code = sut_buf_str(&json, &text) == 0 ? encode_and_send(a, m, text, out) : SUT_EXIT_SOFTWARE;
     sut_buf_deinit(&json);

@@ -43,6 +43,11 @@ static const struct {
     {SUT_ERR_OUTCOME_UNKNOWN, SUT_EXIT_UNAVAILABLE, "it may have been executed; repeat it only with --idempotency-key"},
     {SUT_ERR_DEADLINE_EXCEEDED, CLI_EXIT_TEMPFAIL, "give it more time with --timeout, or see sut services"},
     {SUT_ERR_CANCELLED, CLI_EXIT_TEMPFAIL, NULL},
+    {SUT_ERR_NO_SUCH_EVENT, SUT_EXIT_USAGE, "sut methods --events lists what can be published"},
+    {SUT_ERR_FENCED, SUT_EXIT_UNAVAILABLE, NULL},
+    {SUT_ERR_SOURCE_GAP, SUT_EXIT_UNAVAILABLE, NULL},
+    {SUT_ERR_POSITION_GONE, CLI_EXIT_DATA, "sut journal stats shows what is still there"},
+    {SUT_ERR_STORAGE_FULL, CLI_EXIT_TEMPFAIL, "nothing was published; sut journal stats shows the space"},
     {SUT_ERR_INTERNAL, SUT_EXIT_SOFTWARE, "the logs of the service say more"},
 };
 

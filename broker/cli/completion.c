@@ -22,6 +22,12 @@ static void options(FILE *out, const cli_command *cmd)
     }
 }
 
+static void words(FILE *out, const cli_command *cmd)
+{
+    for (size_t i = 0; cmd->words[i]; i++)
+        fprintf(out, "%s%s", i ? " " : "", cmd->words[i]);
+}
+
 static void bash(FILE *out)
 {
     fputs(
@@ -37,17 +43,33 @@ static void bash(FILE *out)
         "    done\n"
         "    case $before in\n"
         "    --run) COMPREPLY=($(compgen -d -- \"$word\")); return ;;\n"
-        "    --secret-file) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+        "    --secret-file|--other-secret-file|--file) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+        "    --dir) COMPREPLY=($(compgen -d -- \"$word\")); return ;;\n"
+        "    --group|--to-group) COMPREPLY=($(compgen -W \"$(sut groups --names 2>/dev/null)\" -- \"$word\")); return "
+        ";;\n"
+        "    --speed) COMPREPLY=($(compgen -W '1x 10x max' -- \"$word\")); return ;;\n"
+        "    --start) COMPREPLY=($(compgen -W 'end beginning' -- \"$word\")); return ;;\n"
+        "    --ack) COMPREPLY=($(compgen -W 'auto none nack' -- \"$word\")); return ;;\n"
+        "    --kind) COMPREPLY=($(compgen -W 'call reply event error' -- \"$word\")); return ;;\n"
         "    esac\n"
         "    case $command:$before in\n"
         "    call:call|methods:methods) COMPREPLY=($(compgen -W \"$(sut methods --names 2>/dev/null)\" -- \"$word\")); "
         "return ;;\n"
-        "    completion:completion) COMPREPLY=($(compgen -W 'bash zsh' -- \"$word\")); return ;;\n"
-        "    key:key) COMPREPLY=($(compgen -W 'new revoke list' -- \"$word\")); return ;;\n"
-        "    esac\n"
-        "    case $command in\n"
-        "    '') COMPREPLY=($(compgen -W '",
+        "    publish:publish|subscribe:subscribe) COMPREPLY=($(compgen -W \"$(sut methods --events --names "
+        "2>/dev/null)\" -- \"$word\")); return ;;\n"
+        "    record:record|fixture:fixture) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n",
         out);
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (cli_commands[i].words) {
+            const char *name = cli_commands[i].name;
+            fprintf(out, "    %s:%s) COMPREPLY=($(compgen -W '", name, name);
+            words(out, &cli_commands[i]);
+            fputs("' -- \"$word\")); return ;;\n", out);
+        }
+    fputs("    esac\n"
+          "    case $command in\n"
+          "    '') COMPREPLY=($(compgen -W '",
+          out);
     commands(out);
     fputs("' -- \"$word\")) ;;\n", out);
     for (size_t i = 0; i < cli_command_count; i++) {
@@ -75,9 +97,16 @@ static void zsh(FILE *out)
           "    case $words[2] in\n"
           "    call|methods) (( CURRENT == 3 )) && { compadd -- ${(f)\"$(sut methods --names 2>/dev/null)\"}; return } "
           ";;\n"
-          "    completion) compadd -- bash zsh; return ;;\n"
-          "    key) (( CURRENT == 3 )) && { compadd -- new revoke list; return } ;;\n"
-          "    esac\n"
+          "    publish|subscribe) (( CURRENT == 3 )) && { compadd -- ${(f)\"$(sut methods --events --names "
+          "2>/dev/null)\"}; return } ;;\n",
+          out);
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (cli_commands[i].words) {
+            fprintf(out, "    %s) (( CURRENT == 3 )) && { compadd -- ", cli_commands[i].name);
+            words(out, &cli_commands[i]);
+            fputs("; return } ;;\n", out);
+        }
+    fputs("    esac\n"
           "    case $words[2] in\n",
           out);
     for (size_t i = 0; i < cli_command_count; i++) {

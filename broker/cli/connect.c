@@ -21,6 +21,23 @@ bool cli_timeout(const cli_args *a, uint32_t *ms)
     return true;
 }
 
+static int wait_up(const cli_args *a, const char *where, sut_client **client)
+{
+    uint32_t timeout_ms;
+    if (!cli_timeout(a, &timeout_ms))
+        timeout_ms = CONNECT_MS;
+    sut_status st = sut_client_wait_up(*client, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS);
+    if (st == 0)
+        return 0;
+    *client = sut_client_free(*client);
+    if (st == -EACCES) {
+        cli_complain("%s refuses this peer; is its name right, and its secret the one that `sut key` made?", where);
+        return SUT_EXIT_NOPERM;
+    }
+    cli_complain("no answer from %s; is it up? scripts/status shows what runs", where);
+    return SUT_EXIT_UNAVAILABLE;
+}
+
 int cli_connect(const cli_args *a, sut_client **out)
 {
     char error[512] = "";
@@ -28,21 +45,20 @@ int cli_connect(const cli_args *a, sut_client **out)
     sut_client_options opt = {.loop = NULL};
     if (!cli_timeout(a, &timeout_ms))
         return SUT_EXIT_USAGE;
-    sut_status st = sut_client_new(out, &opt, error, sizeof error);
-    if (st != 0) {
-        cli_complain("%s", error);
-        return SUT_EXIT_CONFIG;
-    }
-    st = sut_client_wait_up(*out, timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS);
-    if (st == 0)
-        return 0;
-    *out = sut_client_free(*out);
-    if (st == -EACCES) {
-        cli_complain("the broker refuses this peer; is its name right, and its secret the one that `sut key` made?");
-        return SUT_EXIT_NOPERM;
-    }
-    cli_complain("no broker answers; is it up? scripts/status shows what runs");
-    return SUT_EXIT_UNAVAILABLE;
+    if (sut_client_new(out, &opt, error, sizeof error) == 0)
+        return wait_up(a, "the broker", out);
+    cli_complain("%s", error);
+    return SUT_EXIT_CONFIG;
+}
+
+int cli_connect_other(const cli_args *a, const char *endpoint, sut_client **out)
+{
+    char error[512] = "";
+    sut_client_options opt = {.endpoint = endpoint, .name = a->other_name, .secret_file = a->other_secret_file};
+    if (sut_client_new(out, &opt, error, sizeof error) == 0)
+        return wait_up(a, endpoint, out);
+    cli_complain("%s: %s", endpoint, error);
+    return SUT_EXIT_CONFIG;
 }
 
 int cli_call(const cli_args *a, const sut_call *call, sut_answer *answer, FILE *out)
@@ -63,4 +79,15 @@ int cli_call(const cli_args *a, const sut_call *call, sut_answer *answer, FILE *
     }
     sut_client_free(client);
     return code;
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+sut_client *cli_leave(sut_client *client)
+{
+    sut_client_bye(client, nothing, NULL);
+    return sut_client_free(client);
 }

@@ -18,23 +18,36 @@ static void print_common(FILE *out)
             print_option(&cli_options[i], out);
 }
 
+static void print_group(cli_command_group group, FILE *out)
+{
+    fprintf(out, "\n%s:\n", cli_group_titles[group]);
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const cli_command *c = &cli_commands[i];
+        char left[96];
+        if (c->group != group)
+            continue;
+        snprintf(left, sizeof left, "%s %s", c->name, c->positions);
+        if (strlen(left) > 32)
+            fprintf(out, "  %s\n  %-32s %s\n", left, "", c->summary);
+        else
+            fprintf(out, "  %-32s %s\n", left, c->summary);
+    }
+}
+
 void cli_help(FILE *out)
 {
     fputs("usage: sut [OPTION]... COMMAND [ARGUMENT]...\n\n"
-          "Calls methods on the ShareUpTime bus and shows what it does.\n\nCommands:\n",
+          "Calls methods and handles events on the ShareUpTime bus, and shows what it does.\n",
           out);
-    for (size_t i = 0; i < cli_command_count; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s %s", cli_commands[i].name, cli_commands[i].positions);
-        fprintf(out, "  %-32s %s\n", left, cli_commands[i].summary);
-    }
+    for (int g = 0; g < CLI_GROUP_COUNT; g++)
+        print_group((cli_command_group)g, out);
     print_common(out);
     fputs("\nWithout --run or SUT_BROKER, the system of the checkout around the current directory is used (run/env).\n"
           "Exit codes: 0 done; 1 the method answered with its own error; 64 wrong command line; 65 wrong input;\n"
           "66 no such file; 69 not available; 70 a fault; 75 try again later; 77 refused; 78 wrong setting.\n\n"
-          "  sut methods user.profile_get\n"
+          "  sut help COMMAND                  options and examples of one\n"
           "  sut call user.profile_get '{\"user_id\": 4096}'\n"
-          "  sut status\n",
+          "  sut tap 'auth.>'\n",
           out);
 }
 
@@ -49,6 +62,8 @@ void cli_help_command(const cli_command *cmd, FILE *out)
             if (strcmp(cli_options[i].name, cmd->options[k]) == 0)
                 print_option(&cli_options[i], out);
     print_common(out);
+    if (cmd->examples)
+        fprintf(out, "\nExamples:\n%s", cmd->examples);
 }
 
 int cli_run_help(const cli_args *a, FILE *out)

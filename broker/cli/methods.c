@@ -1,10 +1,7 @@
-/* sut methods: what can be called, from the schemas that this build knows. No broker is needed. */
-#include "cli.h"
-#include "table.h"
+/* sut methods: what can be called and published, from the schemas that this build knows. No broker is needed. */
+#include "methods.h"
+#include "ask.h"
 
-#include "wire/schema.h"
-
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +52,9 @@ static void print_name(const sut_method *m, void *arg)
 
 /* ---- one method ---- */
 
+const cli_column cli_field_columns[CLI_FIELD_COLUMNS] = {
+    {"FIELD", false}, {"TYPE", false}, {"", false}, {"EXAMPLE", false}, {"MEANING", false}};
+
 static const char *type_name(const sut_field *f, char *out, size_t size)
 {
     static const char *const names[] = {"bool", "i32", "i64", "f64", "string", "bytes", "timestamp", "date"};
@@ -82,7 +82,7 @@ static void add_field(cli_table *t, const sut_field *f)
     cli_table_cell(t, "%s", f->doc ? f->doc : "");
 }
 
-static void add_record(cli_table *t, const char *what, const sut_record *r)
+void cli_add_record(cli_table *t, const char *what, const sut_record *r)
 {
     cli_table_cell(t, "%s", what);
     for (int i = 0; i < 4; i++)
@@ -93,8 +93,6 @@ static void add_record(cli_table *t, const char *what, const sut_record *r)
 
 static int show(const sut_method *m, FILE *out)
 {
-    static const cli_column columns[] = {
-        {"FIELD", false}, {"TYPE", false}, {"", false}, {"EXAMPLE", false}, {"MEANING", false}};
     cli_table t;
     fprintf(out, "%s: %s\n", m->name, m->doc ? m->doc : "");
     fprintf(out, "level %s, %s, %u ms, since %s\n", level_name(m), m->idempotent ? "idempotent" : "not idempotent",
@@ -102,9 +100,9 @@ static int show(const sut_method *m, FILE *out)
     if (m->http)
         fprintf(out, "%s %s answers %d\n", m->http->verb, m->http->path, m->http->success_status);
     fputc('\n', out);
-    cli_table_init(&t, columns, SUT_ARRAY_LEN(columns));
-    add_record(&t, "request", m->in);
-    add_record(&t, "reply", m->out);
+    cli_table_init(&t, cli_field_columns, CLI_FIELD_COLUMNS);
+    cli_add_record(&t, "request", m->in);
+    cli_add_record(&t, "reply", m->out);
     bool printed = cli_table_print(&t, out);
     cli_table_deinit(&t);
     if (m->error_count)
@@ -116,7 +114,7 @@ static int show(const sut_method *m, FILE *out)
 
 /* ---- for programs ---- */
 
-static json_t *fields_json(const sut_record *r)
+json_t *cli_fields_json(const sut_record *r)
 {
     json_t *all = json_array();
     for (size_t i = 0; r && i < r->count; i++) {
@@ -149,8 +147,7 @@ static void append_json(const sut_method *m, void *arg)
 
 static int print_json(json_t *v, FILE *out)
 {
-    int code = v && json_dumpf(v, out, JSON_COMPACT) == 0 ? SUT_EXIT_OK : SUT_EXIT_SOFTWARE;
-    fputc('\n', out);
+    int code = cli_dump(v, out);
     json_decref(v);
     return code;
 }
@@ -159,14 +156,15 @@ static int one(const cli_args *a, const char *name, FILE *out)
 {
     const sut_method *m = sut_method_find(sut_str_from(name));
     if (!m) {
-        cli_complain("the schemas know no method '%.60s'; sut methods lists them", name);
+        cli_complain("the schemas know no method or event '%.60s'; sut methods and sut methods --events list them",
+                     name);
         return SUT_EXIT_USAGE;
     }
     if (!a->json)
         return show(m, out);
     json_t *o = method_json(m);
-    json_object_set_new(o, "request", fields_json(m->in));
-    json_object_set_new(o, "reply", fields_json(m->out));
+    json_object_set_new(o, "request", cli_fields_json(m->in));
+    json_object_set_new(o, "reply", cli_fields_json(m->out));
     json_t *errors = json_array();
     for (size_t i = 0; i < m->error_count; i++)
         json_array_append_new(errors, json_string(m->errors[i]->code));
@@ -176,8 +174,12 @@ static int one(const cli_args *a, const char *name, FILE *out)
 
 int cli_run_methods(const cli_args *a, FILE *out)
 {
+    if (a->position_count && sut_event_find(sut_str_from(a->position[0])))
+        return cli_show_event(a, sut_event_find(sut_str_from(a->position[0])), out);
     if (a->position_count)
         return one(a, a->position[0], out);
+    if (a->events)
+        return cli_list_events(a, out);
     if (a->names) {
         each_method(print_name, out);
         return SUT_EXIT_OK;

@@ -1,46 +1,9 @@
-/* The command line: one table of options, one of commands, and the parser over both. */
+/* The parser of the command line, over the tables of options and commands. */
 #include "cli.h"
 
 #include <string.h>
 
-#define AT(field) offsetof(cli_args, field)
-
-const cli_option cli_options[] = {
-    {"--run", "DIR", AT(run_dir), "use the system of this run directory (its env file)"},
-    {"--broker", "URL", AT(broker), "the broker's endpoint, instead of SUT_BROKER"},
-    {"--name", "NAME", AT(name), "our name as a peer, instead of SUT_NAME"},
-    {"--secret-file", "FILE", AT(secret_file), "the file of our secret, instead of SUT_SECRET_FILE"},
-    {"--timeout", "MS", AT(timeout), "how long to wait for the answer"},
-    {"--json", NULL, AT(json), "print JSON on one line, for programs"},
-    {"--help", NULL, AT(help), "print help"},
-    {"--idempotency-key", "KEY", AT(idempotency_key), "the same key never executes twice within 24 hours"},
-    {"--key", "KEY", AT(key), "the key of the call's lane"},
-    {"--instance", "ID", AT(instance), "only this instance of the service"},
-    {"--as", "USER[:LEVEL]", AT(as), "for whom (only peers with the role edge or actor may)"},
-    {"--raw", NULL, AT(raw), "send and show what is given, without a schema"},
-    {"--names", NULL, AT(names), "only names, one a line"},
-};
-const size_t cli_option_count = SUT_ARRAY_LEN(cli_options);
-
 #define COMMON_COUNT 7 /* the first ones are known to every command */
-
-static const char *const call_options[] = {"--idempotency-key", "--key", "--instance", "--as", "--raw", NULL};
-static const char *const methods_options[] = {"--names", NULL};
-static const char *const no_options[] = {NULL};
-
-const cli_command cli_commands[] = {
-    {"call", "METHOD [JSON | - | @FILE]", 1, 2, call_options, "call a method", cli_run_call},
-    {"status", "", 0, 0, no_options, "what the broker does: load, services, peers", cli_run_status},
-    {"services", "", 0, 0, no_options, "services, their instances, credits, queues and latencies", cli_run_services},
-    {"peers", "", 0, 0, no_options, "who is connected", cli_run_peers},
-    {"methods", "[METHOD]", 0, 1, methods_options, "methods that can be called; the fields of one", cli_run_methods},
-    {"ping", "", 0, 0, no_options, "is the broker there, and how fast does it answer", cli_run_ping},
-    {"key", "new | revoke | list", 0, 0, no_options, "add and remove peers", NULL},
-    {"completion", "bash | zsh", 1, 1, no_options, "print the completion script of a shell", cli_run_completion},
-    {"help", "[COMMAND]", 0, 1, no_options, "print help", cli_run_help},
-    {"version", "", 0, 0, no_options, "print the version", cli_run_version},
-};
-const size_t cli_command_count = SUT_ARRAY_LEN(cli_commands);
 
 const cli_command *cli_command_find(const char *name)
 {
@@ -62,8 +25,10 @@ bool cli_option_is_common(const char *name)
 static const cli_option *find_option(const char *arg)
 {
     size_t len = strcspn(arg, "=");
-    if (strcmp(arg, "-h") == 0)
-        return find_option("--help");
+    static const char *const shorts[][2] = {{"-h", "--help"}, {"-v", "--verbose"}, {"-y", "--yes"}};
+    for (size_t i = 0; i < SUT_ARRAY_LEN(shorts); i++)
+        if (strcmp(arg, shorts[i][0]) == 0)
+            return find_option(shorts[i][1]);
     for (size_t i = 0; i < cli_option_count; i++)
         if (strlen(cli_options[i].name) == len && strncmp(cli_options[i].name, arg, len) == 0)
             return &cli_options[i];

@@ -1,5 +1,5 @@
 /* The command line's parser, JSON without a schema, and the offline commands. */
-#include "cli.h"
+#include "input.h"
 
 #include "wire/record.h"
 

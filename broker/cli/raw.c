@@ -1,10 +1,9 @@
 /* JSON to msgpack without a schema: each value becomes what it looks like. */
-#include "cli.h"
+#include "input.h"
 
 #include "wire/msgpack.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 static sut_status add(const json_t *v, sut_buf *out, int depth);
 
@@ -43,6 +42,11 @@ static sut_status add(const json_t *v, sut_buf *out, int depth)
     case JSON_NULL: return sut_mp_add_nil(out);
     }
     return -EINVAL;
+}
+
+sut_status cli_value_to_msgpack(const json_t *v, sut_buf *out)
+{
+    return add(v, out, 0);
 }
 
 sut_status cli_json_to_msgpack(sut_str json, sut_buf *out, char *error, size_t error_size)

@@ -11,5 +11,10 @@
 bool cli_render_status(const json_t *status, FILE *out);
 bool cli_render_services(const json_t *reply, FILE *out);
 bool cli_render_peers(const json_t *reply, FILE *out);
+bool cli_render_groups(const json_t *reply, FILE *out); /* a line each */
+bool cli_render_group(const json_t *group, FILE *out);  /* all of one */
+bool cli_render_journal(const json_t *stats, FILE *out);
+bool cli_render_dead_letters(const json_t *items, FILE *out);
+bool cli_render_dead_letter(const json_t *letter, FILE *out); /* `body` is a JSON object */
 
 #endif

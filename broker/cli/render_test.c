@@ -1,4 +1,5 @@
 /* What people see, on fixed data: tables, units, pages. Goldens are in this file, as they are short. */
+#include "page.h"
 #include "render.h"
 #include "table.h"
 
@@ -10,28 +11,9 @@
 
 TestSuite(render, .timeout = 20);
 
-#define EXPECT_PAGE(call, golden)                                                                                      \
-    do {                                                                                                               \
-        char *text_ = NULL;                                                                                            \
-        size_t size_ = 0;                                                                                              \
-        FILE *out = open_memstream(&text_, &size_);                                                                    \
-        cr_assert(call);                                                                                               \
-        fclose(out);                                                                                                   \
-        cr_assert_str_eq(text_, golden, "\n--- printed\n%s--- golden\n%s", text_, golden);                             \
-        free(text_);                                                                                                   \
-    } while (0)
-
-static json_t *parse(const char *text)
-{
-    json_error_t e;
-    json_t *v = json_loads(text, 0, &e);
-    cr_assert_not_null(v, "%s", e.text);
-    return v;
-}
-
 Test(render, services)
 {
-    json_t *v = parse(
+    json_t *v = page_json(
         "{\"services_total\":2,\"services\":["
         "{\"name\":\"auth\",\"instances\":1,\"credits_free\":63,\"in_flight\":1,\"queued\":0,\"calls_total\":120345,"
         "\"errors_total\":17,\"calls_per_second\":3.25,\"p50_us\":58200,\"p99_us\":120000},"
@@ -46,7 +28,7 @@ Test(render, services)
 
 Test(render, peers)
 {
-    json_t *v = parse(
+    json_t *v = page_json(
         "{\"sessions\":[{\"session\":1,\"name\":\"edge\",\"role\":\"edge\",\"state\":\"ready\",\"instance\":\"edge-1\","
         "\"calls_pending\":12,\"calls_in_hand\":0,\"open_ms\":90061000,\"silent_ms\":3},"
         "{\"session\":2,\"name\":\"user\\u001b[2J\",\"role\":\"actor\",\"state\":\"draining\",\"instance\":\"ü-2\","
@@ -59,12 +41,12 @@ Test(render, peers)
 
 Test(render, status)
 {
-    json_t *v =
-        parse("{\"version\":\"0.1.0\",\"pid\":4711,\"uptime_ms\":3725000,\"draining\":true,\"calls_pending\":3,"
-              "\"calls_per_second\":12.34,\"counters\":{\"calls_total\":1000,\"errors_total\":7},"
-              "\"errors\":{\"overloaded\":5,\"internal\":0,\"not_found\":2},\"refused\":{},\"dropped\":{\"silent\":1},"
-              "\"memory\":{\"resident_bytes\":9961472,\"core_bytes\":2048,\"core_bytes_max\":300000},"
-              "\"services\":[],\"sessions\":[]}");
+    json_t *v = page_json(
+        "{\"version\":\"0.1.0\",\"pid\":4711,\"uptime_ms\":3725000,\"draining\":true,\"calls_pending\":3,"
+        "\"calls_per_second\":12.34,\"counters\":{\"calls_total\":1000,\"errors_total\":7},"
+        "\"errors\":{\"overloaded\":5,\"internal\":0,\"not_found\":2},\"refused\":{},\"dropped\":{\"silent\":1},"
+        "\"memory\":{\"resident_bytes\":9961472,\"core_bytes\":2048,\"core_bytes_max\":300000},"
+        "\"services\":[],\"sessions\":[]}");
     EXPECT_PAGE(cli_render_status(v, out),
                 "broker    0.1.0, pid 4711, up 1 h 02 m, draining\n"
                 "calls     1000 in all, 3 pending, 12/s, 7 answered with an error\n"
@@ -83,7 +65,7 @@ Test(render, status)
 Test(render, a_broker_of_another_age_leaves_gaps_and_nothing_worse)
 {
     json_t *v =
-        parse("{\"services\":[{\"name\":7}],\"sessions\":{\"not\":\"a list\"},\"counters\":[],\"memory\":null}");
+        page_json("{\"services\":[{\"name\":7}],\"sessions\":{\"not\":\"a list\"},\"counters\":[],\"memory\":null}");
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);

@@ -51,8 +51,9 @@ enum { /* sut_field.flags */
        SUT_F_SECRET = 1 << 2,   /* redacted everywhere; never in events */
        SUT_F_PERSONAL = 1 << 3, /* redacted in taps and logs */
        SUT_F_DEFAULT = 1 << 4,
-       SUT_F_TRIM = 1 << 5, /* leading and trailing ASCII blanks are cut before validation */
-       SUT_F_LOWER = 1 << 6 /* ASCII letters are lowered before validation */
+       SUT_F_TRIM = 1 << 5,    /* leading and trailing ASCII blanks are cut before validation */
+       SUT_F_LOWER = 1 << 6,   /* ASCII letters are lowered before validation */
+       SUT_F_VOLATILE = 1 << 7 /* differs from run to run: comparisons of recorded replies pass over it */
 };
 
 typedef enum sut_format {
