@@ -124,6 +124,68 @@ def bench_bus(s, quick):
             row("bus calls, 1,000 outstanding", a, "calls/s", "NATS", b, 1.8, 2.5)
 
 
+# ---- events ----
+
+EVENT_BYTES = "200"  # of text; some 240 with the rest of the body
+
+
+class JetStream:
+    """A nats-server with a stream on disk in a folder of its own. `program` None: the pinned build; else Debian's."""
+
+    def __init__(self, program, sync=False):
+        self.program, self.port, self.dir = program, stack.free_port(), tempfile.mkdtemp(prefix="js-")
+        self.url = f"nats://127.0.0.1:{self.port}"
+        with open(f"{self.dir}/conf", "w") as f:
+            f.write(f'listen: 127.0.0.1:{self.port}\njetstream {{ store_dir: "{self.dir}/data"{", sync_interval: always" if sync else ""} }}\n')
+
+    def __enter__(self):
+        self.process = Process(self.program, "-c", f"{self.dir}/conf")
+        stack.wait_until(lambda: listens(self.port), 10, "nats-server")
+        return self
+
+    def __exit__(self, *_):
+        self.process.__exit__()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def run(self, *arguments):
+        return [float(v) for v in output(need(f"{BIN}/jetstream_bench"), arguments[0], self.url, *map(str, arguments[1:])).split()]
+
+
+def pinned_nats():
+    """nats-server as tests/support/servers/nats pins it, which can sync before it acknowledges."""
+    setup = subprocess.run([os.path.join(stack.ROOT, "tests/support/servers/nats/setup")], text=True, capture_output=True)
+    if setup.returncode:
+        raise Missing(f"the pinned nats-server could not be built: {setup.stderr.strip().splitlines()[-1:]}")
+    return setup.stdout.strip()
+
+
+def event_bench(s):
+    s.sut("key", "new", "bench-events", "--role", "tool", "--publish", "probe.*", "--subscribe", "probe.*")
+    env = dict(SUT_BROKER=f"ipc://{s.run}/s/broker/bus", SUT_NAME="bench-events",
+               SUT_SECRET_FILE=f"{s.run}/secrets/keys/bench-events.secret")
+    return lambda *arguments: [float(v) for v in output(f"{BIN}/event_bench", *map(str, arguments), env=env).split()]
+
+
+def bench_events(s, quick):
+    ours, nats = event_bench(s), pinned_nats()
+    many, lone = (200000, 3000) if quick else (1000000, 10000)
+    window, turn = 10000, iter(range(1000))
+    publish = lambda: ours("publish", many, window, EVENT_BYTES)[0]
+    with JetStream(nats) as js:
+        publish()
+        a, b = alternately(3, publish, lambda: js.run("async", many, window, EVENT_BYTES)[0])
+        row("durable publish, pipelined", a, "ev/s", "JetStream async, unsynced", b, 1.5, 3)
+        a, b = alternately(3, lambda: ours("replay", many, f"replay-{next(turn)}")[0], lambda: js.run("ordered", many)[0])
+        row("replay to a group, acknowledged", a, "ev/s", "JetStream ordered consumer", b, 1, 2)
+        a, b = alternately(3, lambda: ours("deliver", many, f"deliver-{next(turn)}", 4)[0], lambda: js.run("pull", many, 4)[0])
+        row("delivery to four consumers with acks", a, "ev/s", "JetStream pull consumers", b, 1)
+    with JetStream(nats, sync=True) as js:
+        a, b = alternately(3, publish, lambda: js.run("async", 20000, window, EVENT_BYTES)[0])
+        row("durable publish, pipelined", a, "ev/s", "JetStream async, synced", b, 50)
+        a, b = alternately(3, lambda: ours("publish-lone", lone, EVENT_BYTES)[0], lambda: js.run("sync", lone, EVENT_BYTES)[0])
+        row("durable publish, one outstanding", a, "ev/s", "JetStream sync, synced", b, 0.9, 1.5)
+
+
 # ---- HTTP ----
 
 def bench_health(s, quick):
@@ -257,11 +319,12 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--only", nargs="*", default=[], help="idle bus health profile register memory")
+    parser.add_argument("--only", nargs="*", default=[], help="idle bus events health profile register memory")
     opt = parser.parse_args()
     parts = {
         "idle": lambda: bench_idle,
         "bus": lambda: bench_bus,
+        "events": lambda: bench_events,
         "health": lambda: bench_health,
         "profile": lambda: bench_profile,
         "register": lambda: bench_register,
