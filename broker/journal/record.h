@@ -4,8 +4,8 @@
  *   0  u32 CRC-32C of all bytes from 4 on, begun with the table's salt (a record in the wrong table is a wrong one)
  *   4  u8  format version     5  u8  0     6  u16 a length of the record's kind's own
  *
- * An event goes on with: 8 i64 time in µs, 16 u64 sequence (0 in the tables of delayed events and dead letters), then the
- * publisher's name (its length is the u16 at 6), then a publish envelope. All numbers are little-endian. */
+ * An event goes on with: 8 i64 time in µs, 16 u64 sequence (0 in the tables of delayed events and dead letters), then
+ * the publisher's name (its length is the u16 at 6), then a publish envelope. All numbers are little-endian. */
 #ifndef SUT_JOURNAL_RECORD_H
 #define SUT_JOURNAL_RECORD_H
 
