@@ -1,0 +1,116 @@
+/* The engine `lmdb`, inside: one environment, its tables, and what the writer keeps in memory.
+ *
+ *   log      sequence → event                    MDB_INTEGERKEY, appended only
+ *   meta     "header" → what this file is; "state" → counters, written with every transaction
+ *   ids      number → ids of one commit           for the id window at the next start
+ *   sources  name → epoch, number
+ *   delayed  big-endian due time, counter → event
+ *   values   name → value
+ *   dead     id → dead letter                     MDB_INTEGERKEY */
+#ifndef SUT_JOURNAL_LMDB_ENGINE_H
+#define SUT_JOURNAL_LMDB_ENGINE_H
+
+#include "batch.h"
+#include "ids.h"
+#include "journal/lmdb.h"
+#include "port.h"
+#include "record.h"
+#include "sources.h"
+
+#include <lmdb.h>
+#include <stdatomic.h>
+
+#define DELAYED_KEY 16
+
+typedef struct engine_state { /* in the order of the record */
+    uint64_t next;            /* sequence */
+    int64_t last_us;
+    uint64_t record_bytes;
+    uint64_t delayed_number, dead_next;
+    uint64_t ids_next, ids_logged; /* commits; ids in the table */
+} engine_state;
+
+typedef struct engine {
+    sut_journal base;
+    MDB_env *env;
+    MDB_dbi log, meta, ids, sources, delayed, values, dead;
+    int lock_fd, data_fd;
+    bool read_only;
+    size_t page_size, map_pages;
+    const uint8_t *map; /* where the file is mapped, and how much of it is */
+    size_t map_bytes;
+    size_t free_guess; /* pages; see lmdb_space.c */
+    uint32_t dedup_max;
+    int64_t dedup_us;
+    engine_state state;  /* as committed; the writer's */
+    id_window *window;   /* the writer's */
+    source_table *marks; /* the writer's */
+    atomic_size_t window_count, file_seen;
+    sut_buf scratch; /* the writer's: one encoded record */
+    sut_journal_batch *moved;
+    uint8_t creation_id[16];
+} engine;
+
+static inline engine *engine_of(sut_journal *j)
+{
+    return SUT_CONTAINER(j, engine, base);
+}
+
+/* LMDB's code as a status, with a line for people. */
+sut_status engine_fail(const engine *e, int rc, const char *what);
+sut_status engine_bad_record(const engine *e, const char *table, uint64_t number, record_fault f);
+
+sut_status engine_begin(engine *e, bool write, MDB_txn **txn);
+/* Commits with the new state, which then becomes e->state. The transaction is over either way. */
+sut_status engine_commit(engine *e, MDB_txn *txn, const engine_state *state);
+sut_status engine_get_state(const engine *e, MDB_txn *txn, engine_state *out);
+sut_status engine_put_state(engine *e, MDB_txn *txn, const engine_state *state);
+
+/* False if a value that LMDB points at is not wholly inside the file (a damaged page can claim anything). */
+bool engine_inside(const engine *e, const MDB_val *v);
+/* engine_inside, then the checksum. */
+record_fault engine_check(const engine *e, record_salt salt, const MDB_val *v);
+record_fault engine_event(const engine *e, record_salt salt, const MDB_val *v, sut_journal_event *out);
+static inline MDB_val engine_key(const char *name)
+{
+    return (MDB_val){strlen(name), (void *)(uintptr_t)name}; /* LMDB does not write to keys */
+}
+static inline MDB_val engine_number_key(size_t *n)
+{
+    return (MDB_val){sizeof *n, n};
+}
+/* The number that a key of an MDB_INTEGERKEY table holds; false if it cannot be one. */
+bool engine_key_number(const engine *e, const MDB_val *k, uint64_t *out);
+/* The lowest sequence of the log, state.next if it is empty. */
+sut_status engine_first(const engine *e, MDB_txn *txn, uint64_t next, uint64_t *first);
+
+/* Space: lmdb_space.c */
+sut_status engine_room(engine *e, size_t bytes);            /* -ENOSPC if an append of so many bytes must not begin */
+sut_status engine_free_pages(const engine *e, size_t *out); /* counted in the free list */
+size_t engine_used_file_pages(const engine *e);
+
+/* The id log: lmdb_ids.c */
+sut_status engine_load_ids(engine *e, MDB_txn *txn);
+sut_status engine_log_ids(engine *e, MDB_txn *txn, engine_state *s, const sut_buf *entries);
+sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, int64_t now_us, unsigned max);
+
+/* The functions of the table. */
+sut_status lmdb_write(sut_journal *j, journal_write *w);
+sut_status lmdb_release_due(sut_journal *j, int64_t now_us, size_t max, sut_journal_batch **moved, int64_t *next_us);
+sut_status lmdb_read(sut_journal *j, const sut_journal_query *q, sut_journal_batch **out);
+sut_status lmdb_seek_time(sut_journal *j, int64_t time_us, uint64_t *sequence);
+sut_status lmdb_each_value(sut_journal *j, sut_str prefix, sut_journal_value_fn fn, void *arg);
+sut_status lmdb_dead_each(sut_journal *j, const sut_dead_query *q, sut_dead_fn fn, void *arg);
+sut_status lmdb_dead_get(sut_journal *j, uint64_t id, sut_dead_fn fn, void *arg);
+sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r, bool *more);
+sut_status lmdb_get_stats(sut_journal *j, sut_journal_stats *out);
+sut_status lmdb_verify(sut_journal *j, sut_journal_report_fn report, void *arg);
+sut_status lmdb_backup(sut_journal *j, const char *path);
+
+/* Parts of lmdb_write: values and dead letters, and the shared way into the log. */
+sut_status engine_put_values(engine *e, MDB_txn *txn, const sut_journal_value *values, size_t count);
+sut_status engine_put_dead(engine *e, MDB_txn *txn, engine_state *s, journal_dead_op *ops, size_t count);
+/* Gives `ev` the next sequence and puts it into the log. */
+sut_status engine_log_event(engine *e, MDB_txn *txn, engine_state *s, sut_journal_event *ev);
+
+#endif

@@ -1,0 +1,204 @@
+/* The writer's thread: waits for jobs, for delayed events that are due, for the time of retention, or for the journal
+ * to be had again. */
+#include "service_parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#define RELEASE_EVENTS   1024
+#define REOPEN_FIRST_NS  (200 * SUT_NS_PER_MS)
+#define REOPEN_MOST_NS   (5 * SUT_NS_PER_S)
+#define RETAIN_STEPS     4 /* between two looks at the queue */
+#define RELEASE_RETRY_US INT64_C(1000000)
+
+void writer_set_writable(writer_state *w, sut_status status)
+{
+    sut_journal_service *s = w->s;
+    pthread_mutex_lock(&s->write_lock);
+    bool same = s->stats.writable == status;
+    s->stats.writable = status;
+    pthread_mutex_unlock(&s->write_lock);
+    if (same)
+        return;
+    if (status == -ENOSPC) /* what is past its time may make room at once */
+        w->retain_at_ns = 0;
+    completion *c = completion_new(DONE_CHANGED);
+    c->oldest = w->oldest;
+    c->status = status;
+    service_complete(s, c);
+}
+
+static void note_oldest(writer_state *w)
+{
+    sut_journal_stats st;
+    sut_status status = sut_journal_get_stats(w->s->journal, &st);
+    if (status || st.first == w->oldest)
+        return;
+    w->oldest = st.first;
+    completion *c = completion_new(DONE_CHANGED);
+    c->oldest = st.first;
+    pthread_mutex_lock(&w->s->write_lock);
+    c->status = w->s->stats.writable;
+    pthread_mutex_unlock(&w->s->write_lock);
+    service_complete(w->s, c);
+}
+
+static void complain(const writer_state *w, sut_status status, const char *what)
+{
+    sut_log(SUT_ERROR, "journal", what, SUT_KV("error", strerror(-status)),
+            SUT_KV("why", sut_journal_last_error(w->s->journal)));
+}
+
+static void release(writer_state *w)
+{
+    sut_journal_batch *moved;
+    int64_t now_us = sut_wall_us();
+    if (w->next_due_us > now_us)
+        return;
+    sut_status status = sut_journal_release_due(w->s->journal, now_us, RELEASE_EVENTS, &moved, &w->next_due_us);
+    if (status) {
+        complain(w, status, "release.failed");
+        w->next_due_us = now_us + RELEASE_RETRY_US;
+        w->broken |= status == -EIO;
+        if (status == -ENOSPC)
+            writer_set_writable(w, status);
+        return;
+    }
+    if (!moved)
+        return;
+    completion *c = completion_new(DONE_COMMIT);
+    c->batch = sut_journal_batch_ref(moved);
+    c->batch->oldest = w->oldest;
+    service_complete(w->s, c);
+}
+
+static void retain(writer_state *w)
+{
+    const sut_journal_service *s = w->s;
+    uint64_t now_ns = sut_now_ns();
+    bool more = true;
+    if (now_ns < w->retain_at_ns)
+        return;
+    for (int i = 0; i < RETAIN_STEPS && more; i++) {
+        sut_status status = sut_journal_retain(s->journal, sut_wall_us(), &s->opt.retention, &more);
+        if (status) {
+            complain(w, status, "retention.failed");
+            w->broken |= status == -EIO;
+            more = false;
+        }
+    }
+    w->retain_at_ns = more ? now_ns : now_ns + s->opt.retain_every_ms * SUT_NS_PER_MS;
+    note_oldest(w);
+}
+
+static void replace(sut_journal_service *s, sut_journal *fresh)
+{
+    pthread_mutex_lock(&s->journal_lock);
+    sut_journal_close(s->journal);
+    s->journal = fresh;
+    pthread_mutex_unlock(&s->journal_lock);
+}
+
+/* After an fsync that failed nobody knows what is on the disk: only what a new opening finds there counts. */
+static void repair(writer_state *w)
+{
+    if (w->s->journal) {
+        sut_log(SUT_ERROR, "journal", "journal.closed", SUT_KV("why", sut_journal_last_error(w->s->journal)));
+        replace(w->s, NULL);
+        w->reopen_pause_ns = REOPEN_FIRST_NS;
+        w->reopen_at_ns = sut_now_ns() + w->reopen_pause_ns;
+        writer_set_writable(w, -EIO);
+        return;
+    }
+    if (!w->s->reopen || sut_now_ns() < w->reopen_at_ns)
+        return;
+    sut_journal *fresh = w->s->reopen(w->s->app);
+    if (!fresh) {
+        w->reopen_pause_ns = w->reopen_pause_ns < REOPEN_MOST_NS / 2 ? w->reopen_pause_ns * 2 : REOPEN_MOST_NS;
+        w->reopen_at_ns = sut_now_ns() + w->reopen_pause_ns;
+        return;
+    }
+    replace(w->s, fresh);
+    w->broken = false;
+    w->next_due_us = 0;
+    w->retain_at_ns = 0;
+    writer_set_writable(w, 0);
+}
+
+static uint64_t deadline(const writer_state *w)
+{
+    if (w->broken)
+        return w->s->journal ? 0 : w->reopen_at_ns;
+    int64_t left_us = w->next_due_us == INT64_MAX ? INT64_MAX : w->next_due_us - sut_wall_us();
+    uint64_t now_ns = sut_now_ns(), at = w->retain_at_ns;
+    if (left_us <= 0)
+        return 0;
+    if ((uint64_t)left_us < UINT64_MAX / SUT_NS_PER_US / 2 && now_ns + (uint64_t)left_us * SUT_NS_PER_US < at)
+        at = now_ns + (uint64_t)left_us * SUT_NS_PER_US;
+    return at;
+}
+
+static void wait_until(sut_journal_service *s, uint64_t at_ns)
+{
+    const struct timespec ts = {.tv_sec = (time_t)(at_ns / SUT_NS_PER_S), .tv_nsec = (long)(at_ns % SUT_NS_PER_S)};
+    while (sut_list_empty(&s->writes) && !s->stopping)
+        if (pthread_cond_timedwait(&s->write_wake, &s->write_lock, &ts))
+            return;
+}
+
+static void take(sut_journal_service *s, sut_node *jobs)
+{
+    size_t events = 0, bytes = 0;
+    while (!sut_list_empty(&s->writes)) {
+        write_job *job = SUT_CONTAINER(s->writes.next, write_job, node);
+        if (events && (events + job->count > COMMIT_EVENTS || bytes + job->bytes > COMMIT_BYTES))
+            return;
+        events += job->count;
+        bytes += job->bytes;
+        sut_node_unlink(&job->node);
+        sut_list_push_back(jobs, &job->node);
+        s->stats.queued_bytes -= job->bytes;
+        if (job->kind == WRITE_PUBLISH)
+            s->stats.queued_events -= (uint32_t)job->count;
+        else
+            s->stores_waiting--;
+    }
+}
+
+/* False: the service stops and nothing is left to write. */
+static bool next_jobs(const writer_state *w, sut_node *jobs)
+{
+    sut_journal_service *s = w->s;
+    uint64_t at_ns = deadline(w);
+    sut_list_init(jobs);
+    pthread_mutex_lock(&s->write_lock);
+    wait_until(s, at_ns);
+    take(s, jobs);
+    bool go_on = !s->stopping || !sut_list_empty(jobs);
+    pthread_mutex_unlock(&s->write_lock);
+    return go_on;
+}
+
+void *service_writer(void *arg)
+{
+    writer_state w = {.s = arg};
+    sut_node jobs;
+    while (sut_arena_new(&w.scratch, 0))
+        (void)sched_yield();
+    while (next_jobs(&w, &jobs)) {
+        if (!sut_list_empty(&jobs))
+            writer_commit(&w, &jobs);
+        if (w.broken) {
+            repair(&w);
+            continue;
+        }
+        release(&w);
+        retain(&w);
+    }
+    sut_arena_free(w.scratch);
+    return NULL;
+}
