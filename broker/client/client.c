@@ -62,6 +62,8 @@ static void open_mail(sut_client *c, client_mail *m)
     case MAIL_ANSWER: client_serve_answered(c, client_incoming_from_mail(m)); break;
     case MAIL_SERVE: client_serve_announce(c); break;
     case MAIL_BYE: client_serve_bye(c); break;
+    case MAIL_TAP: client_taps_begin(c, m); break;
+    case MAIL_TAP_END: client_taps_end(m); break;
     }
 }
 
@@ -114,6 +116,7 @@ static void tear_down(sut_client *c)
     client_mailbox_close(c->mailbox);
     (void)empty_mailbox(c);
     client_calls_end_all(c);
+    client_taps_leave(c);
     sut_hook_remove(&c->hook);
     client_set_state(c, SUT_SESSION_DOWN, "closed");
 }
@@ -203,6 +206,7 @@ sut_status sut_client_new(sut_client **out, const sut_client_options *opt, char 
     init_lock(c);
     sut_list_init(&c->outbox.urgent);
     sut_list_init(&c->outbox.calls);
+    client_taps_init(c);
     atomic_init(&c->next_id, 1);
     st = init_parts(c, opt->loop);
     if (st == 0 && c->owns_loop)

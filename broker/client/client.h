@@ -11,6 +11,7 @@
 #include "deadlines.h"
 #include "link.h"
 #include "mailbox.h"
+#include "tap.h"
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -113,6 +114,7 @@ struct sut_client {
     client_outbox outbox;
     client_calls calls;
     client_serving serving;
+    client_taps taps;
     sut_arena *scratch; /* for decoding one error body */
     sut_hook hook;
 

@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-typedef enum { MAIL_CALL, MAIL_CANCEL, MAIL_ANSWER, MAIL_SERVE, MAIL_BYE } client_mail_kind;
+typedef enum { MAIL_CALL, MAIL_CANCEL, MAIL_ANSWER, MAIL_SERVE, MAIL_BYE, MAIL_TAP, MAIL_TAP_END } client_mail_kind;
 
 typedef struct client_mail { /* embedded in what is sent */
     struct client_mail *next;

@@ -106,6 +106,7 @@ static void end_session(sut_client *c, sut_session_state state, const char *why,
     client_serve_session_lost(c);
     client_set_state(c, state, why);
     client_calls_session_lost(c);
+    client_taps_session_lost(c, state == SUT_SESSION_REFUSED);
     if (state == SUT_SESSION_REFUSED)
         client_calls_refuse_queued(c, "the broker refuses this peer");
 }
@@ -207,6 +208,7 @@ static void welcomed(sut_client *c, const sut_envelope *env)
     sut_log(SUT_INFO, CLIENT_LOG, "session.up", SUT_KV("broker", c->config.endpoint), SUT_KV("name", c->config.name),
             SUT_KV_U("session", env->opt.session));
     client_set_state(c, SUT_SESSION_UP, "welcome");
+    client_taps_session_up(c);
 }
 
 /* An error that answers no call. Before welcome it is about our hello. */
@@ -260,16 +262,19 @@ static void dispatch(sut_client *c, const sut_envelope *env)
             session_error(c, env);
             return;
         }
-        client_calls_answer(c, env);
+        if (!client_taps_input(c, env))
+            client_calls_answer(c, env);
         return;
     case SUT_REPLY:
-        if (up)
+        if (up && !client_taps_input(c, env))
             client_calls_answer(c, env);
         return;
     case SUT_CALL:
         if (up)
             client_serve_call(c, env);
         return;
+    case SUT_TAP:
+    case SUT_GAP: (void)client_taps_input(c, env); return;
     case SUT_CANCEL: client_serve_cancel(c, env->id); return;
     default: return; /* a kind that this build has no use for */
     }

@@ -229,6 +229,28 @@ void sut_delivery_progress(sut_delivery *d);
 /* Its session is lost or its time over: somebody else may have it by now. */
 bool sut_delivery_stale(const sut_delivery *d);
 
+/* ---- tapping ---- */
+
+typedef struct sut_tap sut_tap;
+
+typedef struct sut_tap_options {
+    sut_str request; /* msgpack map, as docs/protocol.md has it under Taps; copied */
+    /* Both on the client's thread; must not block. The envelope has subject, key, principal, traceparent and the record
+     * as its body; valid during the callback only. */
+    void (*on_record)(void *arg, const sut_envelope *env);
+    /* Once, and nothing after it: err 0: it came to its end; else a sut_err: refused, or UNAVAILABLE when the session
+     * was lost (records were missed: whoever wants more starts another tap, from a time that it chooses). Not after
+     * sut_tap_end. */
+    void (*on_end)(void *arg, int err, sut_str code, sut_str message);
+    void *arg;
+} sut_tap_options;
+
+/* Starts a tap on this session, or on the next one if there is none. At most 16 a client: -ENOSPC; -EINVAL; -EMSGSIZE.
+ */
+SUT_MUST_CHECK sut_status sut_tap_start(sut_client *c, const sut_tap_options *opt, sut_tap **out);
+/* As sut_subscribe_end: no callback runs after it. Frees. Returns NULL. */
+sut_tap *sut_tap_end(sut_tap *t);
+
 /* Drain: tells the broker that no new calls are wanted. `done` runs once on the client's thread (perhaps before this
  * returns) when those that were on their way have come and all in hand is answered; not if the client is freed before.
  * Calls of our own go on. Only the first bye counts. */
