@@ -263,6 +263,7 @@ void sut_client_get_stats(sut_client *c, sut_client_stats *out)
                               .retried = atomic_load(&c->stats.retried),
                               .bytes_out = atomic_load(&c->stats.bytes_out),
                               .bytes_in = atomic_load(&c->stats.bytes_in),
+                              .published = atomic_load(&c->stats.published),
                               .in_flight = atomic_load(&c->accepted),
                               .serving = atomic_load(&c->stats.serving)};
 }

@@ -269,6 +269,10 @@ static void dispatch(sut_client *c, const sut_envelope *env)
         if (up && !client_taps_input(c, env))
             client_calls_answer(c, env);
         return;
+    case SUT_PUBLISHED:
+        if (up)
+            client_calls_answer(c, env);
+        return;
     case SUT_CALL:
         if (up)
             client_serve_call(c, env);
