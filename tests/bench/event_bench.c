@@ -1,0 +1,176 @@
+/* Durable events under the load that jetstream_bench.c gives JetStream. The subject is `probe.sent`; its key is one of
+ * LANES, so that a group works on that many events at a time.
+ *
+ *   event_bench publish COUNT WINDOW BYTES   pipelined publishes, each acknowledged; prints events a second
+ *   event_bench publish-lone COUNT BYTES     one outstanding; prints `events_per_s p50_us p99_us`
+ *
+ * BYTES is the size of an event's body. $SUT_BROKER, $SUT_NAME and $SUT_SECRET_FILE say who and where, as for every
+ * client. */
+#include "base/clock.h"
+#include "base/loop.h"
+#include "sut.h"
+#include "wire/msgpack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUBJECT    "probe.sent"
+#define LANES      1024
+#define BODY_HEAD  23 /* bytes of a body without its text */
+#define BODY_LEAST 64
+#define BODY_MAX   10000
+#define UP_MS      5000
+
+static void fail(const char *what, const char *why)
+{
+    fprintf(stderr, "event_bench: %s: %s\n", what, why);
+    exit(1);
+}
+
+static sut_loop *open_loop(void)
+{
+    sut_loop *loop = NULL;
+    if (sut_loop_new(&loop) != 0)
+        fail("loop", "cannot be had");
+    return loop;
+}
+
+static sut_client *open_client(sut_loop *loop)
+{
+    char error[256];
+    sut_client *c = NULL;
+    sut_client_options opt = {.loop = loop};
+    if (sut_client_new(&c, &opt, error, sizeof error) != 0)
+        fail("client", error);
+    for (int i = 0; i < UP_MS && sut_client_state(c) != SUT_SESSION_UP; i++)
+        if (sut_loop_turn(loop, 1) != 0)
+            fail("loop", "does not turn");
+    if (sut_client_state(c) != SUT_SESSION_UP)
+        fail("session", "there is none; is the broker up, and may this peer in?");
+    return c;
+}
+
+static double rate(long count, uint64_t since_ns)
+{
+    return (double)count / ((double)(sut_now_ns() - since_ns) / 1e9);
+}
+
+/* ---- publishing ---- */
+
+/* {"lane": "0000", "n": 0, "text": "…"}: the digits and the number are written anew for each event. */
+typedef struct event_body {
+    sut_buf bytes;
+    size_t lane_at, n_at;
+} event_body;
+
+static void body_init(event_body *b, size_t size)
+{
+    char text[BODY_MAX];
+    memset(text, 'x', sizeof text);
+    size_t fill = size - BODY_HEAD - (size - BODY_HEAD > UINT8_MAX + 2 ? 3 : 2); /* its own length comes before it */
+    sut_buf_init(&b->bytes, 0);
+    bool bad = sut_mp_add_map(&b->bytes, 3) || sut_mp_add_str(&b->bytes, SUT_STR("lane")) ||
+               sut_mp_add_str(&b->bytes, SUT_STR("0000")) || sut_mp_add_str(&b->bytes, SUT_STR("n"));
+    b->lane_at = b->bytes.len - 2 - 4;
+    b->n_at = b->bytes.len + 1;
+    bad = bad || sut_mp_add_uint(&b->bytes, UINT32_MAX) || sut_mp_add_str(&b->bytes, SUT_STR("text")) ||
+          sut_mp_add_str(&b->bytes, (sut_str){text, fill});
+    if (bad)
+        fail("body", "out of memory");
+}
+
+static sut_str body_of(event_body *b, long n)
+{
+    char lane[5];
+    snprintf(lane, sizeof lane, "%04u", (unsigned)(n % LANES));
+    memcpy(b->bytes.data + b->lane_at, lane, 4);
+    for (int i = 0; i < 4; i++)
+        b->bytes.data[b->n_at + (size_t)i] = (uint8_t)((unsigned long)n >> (24 - 8 * i));
+    return (sut_str){(const char *)b->bytes.data, b->bytes.len};
+}
+
+typedef struct publisher {
+    sut_loop *loop;
+    sut_client *client;
+    event_body body;
+    long count, sent, done;
+    uint64_t *took; /* with one outstanding */
+    uint64_t sent_at_ns;
+} publisher;
+
+static void publish_next(publisher *p);
+
+static void on_published(void *arg, const sut_published *result)
+{
+    publisher *p = arg;
+    if (result->err != 0) {
+        char why[256];
+        snprintf(why, sizeof why, "%.*s: %.*s", SUT_STR_FMT(result->code), SUT_STR_FMT(result->message));
+        fail("publish", why);
+    }
+    if (p->took)
+        p->took[p->done] = sut_now_ns() - p->sent_at_ns;
+    if (++p->done == p->count)
+        sut_loop_stop(p->loop);
+    else if (p->sent < p->count)
+        publish_next(p);
+}
+
+static void publish_next(publisher *p)
+{
+    sut_publish event = {.subject = SUT_STR(SUBJECT), .body = body_of(&p->body, p->sent++)};
+    sut_publish_options opt = {.timeout_ms = 60000};
+    if (p->took)
+        p->sent_at_ns = sut_now_ns();
+    if (sut_publish_start(p->client, &event, 1, &opt, on_published, p) != 0)
+        fail("publish", "not accepted");
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int publish(long count, long window, size_t bytes, bool lone)
+{
+    publisher p = {.loop = open_loop(), .count = count};
+    p.client = open_client(p.loop);
+    body_init(&p.body, bytes);
+    if (lone && !(p.took = calloc((size_t)count, sizeof *p.took)))
+        fail("publish", "out of memory");
+    uint64_t start = sut_now_ns();
+    for (long i = 0; i < window && i < count; i++)
+        publish_next(&p);
+    if (sut_loop_run(p.loop) != 0)
+        fail("loop", "does not run");
+    printf("%.0f", rate(count, start));
+    if (lone) {
+        qsort(p.took, (size_t)count, sizeof *p.took, by_size);
+        printf(" %.1f %.1f", (double)p.took[count / 2] / 1e3, (double)p.took[count * 99 / 100] / 1e3);
+    }
+    putchar('\n');
+    sut_client_free(p.client);
+    sut_loop_free(p.loop);
+    sut_buf_deinit(&p.body.bytes);
+    free(p.took);
+    return 0;
+}
+
+static bool sized(const char *bytes)
+{
+    return atol(bytes) >= BODY_LEAST && atol(bytes) <= BODY_MAX;
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+    const long count = argc > 2 ? atol(argv[2]) : 0;
+    if (count > 0 && argc == 5 && strcmp(mode, "publish") == 0 && atol(argv[3]) > 0 && sized(argv[4]))
+        return publish(count, atol(argv[3]), (size_t)atol(argv[4]), false);
+    if (count > 0 && argc == 4 && strcmp(mode, "publish-lone") == 0 && sized(argv[3]))
+        return publish(count, 1, (size_t)atol(argv[3]), true);
+    fprintf(stderr, "usage: event_bench publish COUNT WINDOW BYTES | publish-lone COUNT BYTES\n");
+    return 64;
+}
