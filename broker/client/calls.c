@@ -1,5 +1,6 @@
 /* Calls of ours on the client's thread: from the mailbox to the one callback. A call is queued, sent, or ended; what a
- * lost session means is decided here, call by call. */
+ * lost session means is decided here, call by call. Publishes go the same way; those that a session leaves undecided
+ * stay on calls.sent, in order, until the next one. */
 #include "client.h"
 
 #include "base/log.h"
@@ -21,34 +22,40 @@ void client_call_free(client_call *call)
 }
 
 /* The end of every call: nothing of the client refers to it any more when its callback runs. */
-static void finish(sut_client *c, client_call *call, const sut_result *r)
+static void finish(sut_client *c, client_call *call, const sut_result *r, const sut_envelope *answer)
 {
     sut_node_unlink(&call->item.node);
     client_deadlines_remove(&c->calls.deadlines, &call->deadline);
     (void)sut_u64map_take(c->calls.by_id, call->id);
     atomic_fetch_sub_explicit(&c->accepted_bytes, call->charged_bytes, memory_order_relaxed);
     atomic_fetch_sub_explicit(&c->accepted, 1, memory_order_relaxed);
-    client_count(r->err ? &c->stats.errors : &c->stats.replies, 1);
-    call->fn(call->arg, r);
+    if (call->events) {
+        client_publish_tell(c, call, r, answer);
+    } else {
+        client_count(r->err ? &c->stats.errors : &c->stats.replies, 1);
+        call->fn(call->arg, r);
+    }
     client_call_free(call);
 }
 
 static void finish_err(sut_client *c, client_call *call, int err, const char *message)
 {
+    if (call->events)
+        err = client_publish_err(call, err);
     const sut_error_desc *desc = sut_platform_error(err);
     sut_result r = {.err = err,
                     .body = SUT_STR(""),
                     .code = sut_str_from(desc ? desc->code : "internal"),
                     .message = sut_str_from(message),
                     .http_status = desc ? (uint32_t)desc->http_status : 500};
-    finish(c, call, &r);
+    finish(c, call, &r, NULL);
 }
 
 /* Leaves the callback to the next turn: for ends that arise within a function that the user called. */
 static void end_later(sut_client *c, client_call *call, int err, const char *message)
 {
+    call->ended_err = call->events ? client_publish_err(call, err) : err;
     call->state = CALL_ENDED;
-    call->ended_err = err;
     call->ended_message = message;
     sut_node_unlink(&call->item.node);
     sut_list_push_back(&c->calls.ended, &call->item.node);
@@ -90,7 +97,8 @@ void client_calls_deinit(sut_client *c)
 void client_calls_submit(sut_client *c, client_call *call)
 {
     call->state = CALL_QUEUED;
-    client_count(&c->stats.calls, 1);
+    if (!call->events)
+        client_count(&c->stats.calls, 1);
     if (sut_u64map_put(c->calls.by_id, call->id, call) != 0 ||
         client_deadlines_add(&c->calls.deadlines, &call->deadline, call->deadline_ns) != 0) {
         end_later(c, call, SUT_ERR_INTERNAL, "out of memory");
@@ -113,7 +121,7 @@ static void tell_cancel(sut_client *c, uint64_t id)
 void client_calls_cancel(sut_client *c, uint64_t id)
 {
     client_call *call = sut_u64map_get(c->calls.by_id, id);
-    if (!call || call->state == CALL_ENDED)
+    if (!call || call->events || call->state == CALL_ENDED)
         return;
     bool sent = call->state == CALL_SENT;
     end_later(c, call, SUT_ERR_CANCELLED, "cancelled by the caller");
@@ -153,9 +161,14 @@ static bool waits_for_broker(sut_client *c, client_call *call, int err)
 {
     const client_session *s = &c->session;
     if (err == SUT_ERR_UNAVAILABLE && s->phase == PHASE_LEAVING) {
-        queue_again(c, call);
+        if (call->events)
+            call->state = CALL_QUEUED; /* its place among the others is kept: the session is about to end */
+        else
+            queue_again(c, call);
         return true;
     }
+    if (call->events)
+        return false;
     bool reconnected = atomic_load_explicit(&c->stats.sessions, memory_order_relaxed) > 1;
     if (err == SUT_ERR_NO_SUCH_SERVICE && reconnected && sut_now_ns() - s->up_since_ns < SETTLE_NS) {
         settle(c, call);
@@ -185,26 +198,41 @@ void client_calls_answer(sut_client *c, const sut_envelope *env)
     client_call *call = sut_u64map_get(c->calls.by_id, env->id);
     if (!call || call->state != CALL_SENT)
         return; /* expired or cancelled here meanwhile */
+    if (env->kind != SUT_ERROR_REPLY && (env->kind == SUT_PUBLISHED) != (call->events > 0))
+        return;
     sut_result r = {.body = env->body, .attempt = env->opt.attempt};
     if (env->kind == SUT_ERROR_REPLY)
         error_result(c, env, &r);
     if (r.err == SUT_ERR_HELLO_REQUIRED) {
-        queue_again(c, call);
+        if (!call->events)
+            queue_again(c, call);
         client_session_restart(c, "the broker has lost our session");
     } else if (!waits_for_broker(c, call, r.err)) {
-        finish(c, call, &r);
+        finish(c, call, &r, env);
     }
+}
+
+/* Before all that was never sent, in the order in which they were. */
+static void publish_again(sut_client *c, client_call *call, sut_node **behind)
+{
+    call->resent |= call->state == CALL_SENT;
+    call->state = CALL_QUEUED;
+    sut_list_push_front(*behind, &call->item.node);
+    *behind = &call->item.node;
+    client_count(&c->stats.retried, 1);
 }
 
 void client_calls_session_lost(sut_client *c)
 {
-    sut_node lost;
+    sut_node lost, *behind = &c->outbox.calls;
     sut_list_init(&lost);
     for (sut_node *n; (n = sut_list_pop_front(&c->calls.sent));)
         sut_list_push_back(&lost, n);
     for (sut_node *n; (n = sut_list_pop_front(&lost));) {
         client_call *call = call_of(n);
-        if (call->idempotent && !call->resent) {
+        if (call->events) {
+            publish_again(c, call, &behind);
+        } else if (call->idempotent && !call->resent) {
             call->resent = true;
             queue_again(c, call);
         } else {

@@ -64,6 +64,11 @@ static void open_mail(sut_client *c, client_mail *m)
     case MAIL_BYE: client_serve_bye(c); break;
     case MAIL_TAP: client_taps_begin(c, m); break;
     case MAIL_TAP_END: client_taps_end(m); break;
+    case MAIL_SUB: client_subs_begin(c, m); break;
+    case MAIL_SUB_END: client_subs_end(m); break;
+    case MAIL_SUB_PAUSE: client_subs_pause(m); break;
+    case MAIL_DELIVERED: client_delivery_answered(c, m); break;
+    case MAIL_PROGRESS: client_delivery_progress(c, m); break;
     }
 }
 
@@ -88,6 +93,7 @@ static bool on_turn(sut_hook *h, void *arg)
     for (client_link_event e; (e = client_link_next_event(&c->link)) != LINK_NOTHING; worked = true)
         client_session_link_event(c, e);
     worked |= client_calls_run_ended(c);
+    client_subs_turn(c);
     worked |= client_outbox_flush(c);
     return worked || c->link.look;
 }
@@ -110,13 +116,15 @@ static void tear_down(sut_client *c)
 {
     c->closing = true;
     (void)empty_mailbox(c);
+    client_subs_turn(c);
     (void)client_outbox_flush(c);
     client_session_stop(c, c->serving.leaving ? LEAVE_LINGER_MS : 0);
     client_serve_session_lost(c);
+    client_subs_leave(c); /* with taps, before the box is closed: from then on their owners free them themselves */
+    client_taps_leave(c);
     client_mailbox_close(c->mailbox);
     (void)empty_mailbox(c);
     client_calls_end_all(c);
-    client_taps_leave(c);
     sut_hook_remove(&c->hook);
     client_set_state(c, SUT_SESSION_DOWN, "closed");
 }
@@ -139,6 +147,7 @@ static void destroy(sut_client *c)
     client_link_deinit(&c->link);
     client_calls_deinit(c);
     client_serve_deinit(c);
+    client_subs_deinit(c);
     sut_arena_free(c->scratch);
     if (c->mailbox)
         client_mailbox_drop(c->mailbox);
@@ -176,6 +185,8 @@ static sut_status init_parts(sut_client *c, struct sut_loop *loop)
         st = client_calls_init(c);
     if (st == 0)
         st = client_serve_init(c);
+    if (st == 0)
+        st = client_subs_init(c);
     if (st == 0)
         st = client_link_init(&c->link);
     return st;
@@ -263,6 +274,8 @@ void sut_client_get_stats(sut_client *c, sut_client_stats *out)
                               .retried = atomic_load(&c->stats.retried),
                               .bytes_out = atomic_load(&c->stats.bytes_out),
                               .bytes_in = atomic_load(&c->stats.bytes_in),
+                              .published = atomic_load(&c->stats.published),
+                              .delivered = atomic_load(&c->stats.delivered),
                               .in_flight = atomic_load(&c->accepted),
                               .serving = atomic_load(&c->stats.serving)};
 }

@@ -11,6 +11,7 @@
 #include "deadlines.h"
 #include "link.h"
 #include "mailbox.h"
+#include "subscribe.h"
 #include "tap.h"
 
 #include "base/arena.h"
@@ -34,7 +35,7 @@ typedef struct client_item {
 
 typedef enum { CALL_QUEUED, CALL_SENT, CALL_ENDED } client_call_state;
 
-/* A call of ours, from sut_call_start to its callback. One allocation, the encoded envelope at its end. */
+/* A call or a publish of ours, from its start to its callback. One allocation, the encoded envelope at its end. */
 typedef struct client_call {
     client_item item; /* its node: on outbox.calls, on calls.sent or on calls.ended, by state */
     client_mail mail;
@@ -42,14 +43,18 @@ typedef struct client_call {
     uint64_t id;
     uint64_t encoded_ns; /* when item.bytes' remaining time was right */
     uint64_t deadline_ns;
-    sut_result_fn fn;
+    union {
+        sut_result_fn fn;
+        sut_published_fn published; /* with `events` */
+    };
     void *arg;
     uint32_t charged_bytes;
+    uint32_t events; /* a publish of so many; 0: a call */
     client_call_state state;
     int ended_err; /* CALL_ENDED */
     const char *ended_message;
     bool idempotent;
-    bool resent;
+    bool resent; /* an earlier session left it undecided */
 } client_call;
 
 typedef struct client_calls {
@@ -115,6 +120,7 @@ struct sut_client {
     client_calls calls;
     client_serving serving;
     client_taps taps;
+    client_subs subs;
     sut_arena *scratch; /* for decoding one error body */
     sut_hook hook;
 
@@ -135,7 +141,7 @@ struct sut_client {
     _Atomic uint32_t accepted;
     _Atomic uint64_t accepted_bytes;
     struct {
-        _Atomic uint64_t sessions, calls, replies, errors, retried, bytes_out, bytes_in;
+        _Atomic uint64_t sessions, calls, replies, errors, retried, published, delivered, bytes_out, bytes_in;
         _Atomic uint32_t serving;
     } stats;
 };
@@ -183,6 +189,27 @@ void client_outbox_control(sut_client *c, const sut_envelope *env); /* encodes a
 void client_outbox_urgent(sut_client *c, client_item *item);        /* takes it over */
 void client_outbox_clear_urgent(sut_client *c);
 bool client_outbox_flush(sut_client *c); /* true if something was sent */
+
+/* submit.c */
+/* Charges `call` to the client's bounds and hands it to its thread; what fails frees it. */
+SUT_MUST_CHECK sut_status client_submit(sut_client *c, client_call *call);
+
+/* publish.c */
+/* Tells a publish what it came to; `answer` is NULL for an end that arose here. */
+void client_publish_tell(sut_client *c, client_call *call, const sut_result *r, const sut_envelope *answer);
+/* What a lost time, a lost client or a refusal means: SUT_ERR_OUTCOME_UNKNOWN if it may be on disk, else `err`. */
+int client_publish_err(const client_call *call, int err);
+
+/* publish_batch.c */
+/* What all events of a batch have in common is said once, in the envelope. */
+typedef struct client_batch_shares {
+    bool principal, replayed;
+} client_batch_shares;
+void client_batch_common(const sut_publish *events, size_t count, client_batch_shares *out);
+SUT_MUST_CHECK sut_status client_batch_encode(sut_buf *out, const sut_publish *events, size_t count,
+                                              const client_batch_shares *shares);
+/* 0 and arrays of `count` in the arena, or -EBADMSG. */
+SUT_MUST_CHECK sut_status client_batch_answer(sut_arena *a, sut_str body, size_t count, sut_published *out);
 
 /* calls.c */
 SUT_MUST_CHECK sut_status client_calls_init(sut_client *c);

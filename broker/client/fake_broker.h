@@ -37,6 +37,7 @@ void fake_send(fake_broker *f, const sut_envelope *env);
 sut_envelope fake_accept(fake_broker *f); /* hello → welcome; the hello */
 void fake_reply(fake_broker *f, uint64_t id, const char *text);
 void fake_error(fake_broker *f, uint64_t id, const char *code, const char *message);
+void fake_published(fake_broker *f, uint64_t id, uint64_t sequence, bool duplicate);
 void fake_call(fake_broker *f, uint64_t id, const char *subject, uint32_t attempt);
 
 /* What callbacks left behind, for the test's thread to wait for. */

@@ -217,6 +217,13 @@ void fake_error(fake_broker *f, uint64_t id, const char *code, const char *messa
     sut_buf_deinit(&b);
 }
 
+void fake_published(fake_broker *f, uint64_t id, uint64_t sequence, bool duplicate)
+{
+    fake_send(f, &(sut_envelope){.kind = SUT_PUBLISHED,
+                                 .id = id,
+                                 .opt = {.sequence = sequence, .dedup = SUT_DEDUP_WINDOW, .duplicate = duplicate}});
+}
+
 void fake_call(fake_broker *f, uint64_t id, const char *subject, uint32_t attempt)
 {
     fake_send(f, &(sut_envelope){.kind = SUT_CALL,

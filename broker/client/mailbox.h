@@ -7,7 +7,20 @@
 
 #include <stdatomic.h>
 
-typedef enum { MAIL_CALL, MAIL_CANCEL, MAIL_ANSWER, MAIL_SERVE, MAIL_BYE, MAIL_TAP, MAIL_TAP_END } client_mail_kind;
+typedef enum {
+    MAIL_CALL,
+    MAIL_CANCEL,
+    MAIL_ANSWER,
+    MAIL_SERVE,
+    MAIL_BYE,
+    MAIL_TAP,
+    MAIL_TAP_END,
+    MAIL_SUB,
+    MAIL_SUB_END,
+    MAIL_SUB_PAUSE,
+    MAIL_DELIVERED,
+    MAIL_PROGRESS
+} client_mail_kind;
 
 typedef struct client_mail { /* embedded in what is sent */
     struct client_mail *next;

@@ -42,8 +42,8 @@ void client_outbox_clear_urgent(sut_client *c)
  * memory, the old bytes do: the broker then allows it more time than its caller. */
 static void refresh_ttl(client_call *call, uint64_t now_ns)
 {
-    if (now_ns < call->encoded_ns + STALE_TTL_NS)
-        return;
+    if (call->events || now_ns < call->encoded_ns + STALE_TTL_NS)
+        return; /* a publish says no time: it is decided by its event's id, however late */
     sut_envelope env;
     size_t used;
     uint64_t waited_ms = (now_ns - call->encoded_ns) / SUT_NS_PER_MS;

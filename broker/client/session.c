@@ -106,6 +106,7 @@ static void end_session(sut_client *c, sut_session_state state, const char *why,
     client_serve_session_lost(c);
     client_set_state(c, state, why);
     client_calls_session_lost(c);
+    client_subs_session_lost(c);
     client_taps_session_lost(c, state == SUT_SESSION_REFUSED);
     if (state == SUT_SESSION_REFUSED)
         client_calls_refuse_queued(c, "the broker refuses this peer");
@@ -209,6 +210,7 @@ static void welcomed(sut_client *c, const sut_envelope *env)
             SUT_KV_U("session", env->opt.session));
     client_set_state(c, SUT_SESSION_UP, "welcome");
     client_taps_session_up(c);
+    client_subs_session_up(c);
 }
 
 /* An error that answers no call. Before welcome it is about our hello. */
@@ -262,19 +264,28 @@ static void dispatch(sut_client *c, const sut_envelope *env)
             session_error(c, env);
             return;
         }
-        if (!client_taps_input(c, env))
+        if (!client_taps_input(c, env) && !client_subs_input(c, env))
             client_calls_answer(c, env);
         return;
     case SUT_REPLY:
-        if (up && !client_taps_input(c, env))
+        if (up && !client_taps_input(c, env) && !client_subs_input(c, env))
+            client_calls_answer(c, env);
+        return;
+    case SUT_PUBLISHED:
+        if (up)
             client_calls_answer(c, env);
         return;
     case SUT_CALL:
         if (up)
             client_serve_call(c, env);
         return;
-    case SUT_TAP:
-    case SUT_GAP: (void)client_taps_input(c, env); return;
+    case SUT_TAP: (void)client_taps_input(c, env); return;
+    case SUT_GAP:
+        if (!client_taps_input(c, env))
+            (void)client_subs_input(c, env);
+        return;
+    case SUT_DELIVER:
+    case SUT_MARKER: (void)client_subs_input(c, env); return;
     case SUT_CANCEL: client_serve_cancel(c, env->id); return;
     default: return; /* a kind that this build has no use for */
     }

@@ -58,6 +58,23 @@ static bool charge(sut_client *c, uint32_t bytes)
     return false;
 }
 
+sut_status client_submit(sut_client *c, client_call *call)
+{
+    uint32_t bytes = call->charged_bytes;
+    if (!charge(c, bytes)) {
+        client_call_free(call);
+        return -EAGAIN;
+    }
+    if (client_on_loop(c) && !c->closing) {
+        client_calls_submit(c, call);
+    } else if (!client_mailbox_put(c->mailbox, &call->mail)) {
+        uncharge(c, bytes);
+        client_call_free(call);
+        return -ESHUTDOWN;
+    }
+    return 0;
+}
+
 sut_status sut_call_start(sut_client *c, const sut_call *call, sut_result_fn fn, void *arg, sut_call_id *id)
 {
     if (!fn || !sut_subject_valid(call->subject))
@@ -69,21 +86,10 @@ sut_status sut_call_start(sut_client *c, const sut_call *call, sut_result_fn fn,
     made->fn = fn;
     made->arg = arg;
     uint64_t made_id = made->id; /* once it is put, it may be over before we return */
-    uint32_t bytes = made->charged_bytes;
-    if (!charge(c, bytes)) {
-        client_call_free(made);
-        return -EAGAIN;
-    }
-    if (client_on_loop(c) && !c->closing) {
-        client_calls_submit(c, made);
-    } else if (!client_mailbox_put(c->mailbox, &made->mail)) {
-        uncharge(c, bytes);
-        client_call_free(made);
-        return -ESHUTDOWN;
-    }
-    if (id)
+    st = client_submit(c, made);
+    if (st == 0 && id)
         *id = made_id;
-    return 0;
+    return st;
 }
 
 void sut_call_cancel(sut_client *c, sut_call_id id)

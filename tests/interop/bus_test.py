@@ -1,4 +1,4 @@
-"""The client of about fifty lines (sut_bus.py) against the real broker: as a caller, as a small actor, and refused."""
+"""The client of about a hundred lines (sut_bus.py) against the real broker: as a caller, as a small actor, and refused."""
 
 import json
 import threading

@@ -258,6 +258,7 @@ void sut_client_bye(sut_client *c, void (*done)(void *arg), void *arg);
 
 typedef struct sut_client_stats {
     uint64_t sessions, calls, replies, errors, retried, bytes_out, bytes_in;
+    uint64_t published, delivered; /* events of ours that are on disk; that were given to us */
     uint32_t in_flight, serving;
 } sut_client_stats;
 void sut_client_get_stats(sut_client *c, sut_client_stats *out);
