@@ -4,8 +4,8 @@
 
 #include "control_request.h"
 
-/* May this caller see personal fields for that reason? If so it is journalled as ops.personal_shown before anything is shown.
- * False: the request was refused, and is over. */
+/* May this caller see personal fields for that reason? If so it is journalled as ops.personal_shown before anything is
+ * shown. False: the request was refused, and is over. */
 bool sut_audit_personal(sut_control_request *rq, sut_str reason);
 
 /* Appends an event of the broker itself. False if the journal takes none now. */

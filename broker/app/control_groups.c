@@ -287,9 +287,9 @@ static sut_status ask_range(sut_control_request *rq, sut_journal *j)
 static bool range_fails(sut_control_request *rq, const range *r)
 {
     if (r->from < r->first)
-        sut_control_fail(rq, SUT_ERR_POSITION_GONE, "retention has removed what is before %llu; the journal has %llu to %llu",
-                         (unsigned long long)r->first, (unsigned long long)r->first,
-                         (unsigned long long)(r->next - 1));
+        sut_control_fail(rq, SUT_ERR_POSITION_GONE,
+                         "retention has removed what is before %llu; the journal has %llu to %llu",
+                         (unsigned long long)r->first, (unsigned long long)r->first, (unsigned long long)(r->next - 1));
     else if (r->from >= r->next)
         sut_control_fail(rq, SUT_ERR_INVALID, "%llu is beyond the end; the journal has %llu to %llu",
                          (unsigned long long)r->from, (unsigned long long)r->first, (unsigned long long)(r->next - 1));

@@ -1,5 +1,5 @@
-/* broker.dead_redrive: dead letters go to their groups again. First each is marked in the journal (with its new body, if it
- * was edited), so that a redrive that was answered survives a restart; then the core gets it. */
+/* broker.dead_redrive: dead letters go to their groups again. First each is marked in the journal (with its new body,
+ * if it was edited), so that a redrive that was answered survives a restart; then the core gets it. */
 #include "broker.h"
 #include "dead_letters.h"
 #include "traffic.h"
@@ -59,8 +59,8 @@ static void give(sut_control_request *rq, const sut_dead_letter *d)
         const sut_dead_attempt *a = &d->attempts[i];
         attempts[i] = (sut_core_attempt){a->attempt, a->time_us, a->consumer, a->code, a->message};
     }
-    const sut_status st = sut_core_redrive(rq->broker->core, sut_now_ns(), d->group, d->id, &d->event, attempts, count,
-                                           why, sizeof why);
+    const sut_status st =
+        sut_core_redrive(rq->broker->core, sut_now_ns(), d->group, d->id, &d->event, attempts, count, why, sizeof why);
     if (st == 0)
         r->redriven[r->redriven_count++] = (int64_t)d->id;
     else
@@ -133,8 +133,8 @@ static void mark_all(sut_control_request *rq)
     for (size_t i = 0; i < r->list.count; i++) {
         sut_dead_letter *d = r->list.items[i];
         d->redriving = true;
-        r->written[i] = sut_journal_service_dead_put(rq->broker->events.journal,
-                                                     (uint64_t)i << SUT_TAG_BITS | SUT_TAG_REDRIVE, d);
+        r->written[i] =
+            sut_journal_service_dead_put(rq->broker->events.journal, (uint64_t)i << SUT_TAG_BITS | SUT_TAG_REDRIVE, d);
         r->marked += r->written[i] == 0;
     }
     if (!r->marked)

@@ -1,5 +1,6 @@
-/* One call to a method of broker.* that takes arguments, from its decoding to its only answer. What must ask the journal
- * first does so on its reader's thread (sut_control_query), and goes on in the loop when the answer is there. */
+/* One call to a method of broker.* that takes arguments, from its decoding to its only answer. What must ask the
+ * journal first does so on its reader's thread (sut_control_query), and goes on in the loop when the answer is there.
+ */
 #ifndef SUT_APP_CONTROL_REQUEST_H
 #define SUT_APP_CONTROL_REQUEST_H
 

@@ -1,4 +1,5 @@
-/* An event against its schema. Runs on the journal's writer thread: touches nothing but its arguments and the tables. */
+/* An event against its schema. Runs on the journal's writer thread: touches nothing but its arguments and the tables.
+ */
 #include "events.h"
 
 #include "base/arena.h"
@@ -41,8 +42,8 @@ static int check_key(const sut_event *event, const void *body, sut_journal_event
     if (!key.ptr)
         return refuse(fault, SUT_ERR_INTERNAL, SUT_STR("no memory"));
     if (key.len > SUT_KEY_MAX)
-        return refuse(fault, SUT_ERR_INVALID, sut_arena_printf(a, "the key, field %s, is over %d bytes",
-                                                               event->key->name, SUT_KEY_MAX));
+        return refuse(fault, SUT_ERR_INVALID,
+                      sut_arena_printf(a, "the key, field %s, is over %d bytes", event->key->name, SUT_KEY_MAX));
     if (e->key.ptr && !sut_str_eq(e->key, key))
         return refuse(fault, SUT_ERR_INVALID,
                       sut_arena_printf(a, "the key must be what field %s says, or absent", event->key->name));

@@ -110,7 +110,9 @@ static sut_status on_forget(void *app, uint64_t tag, uint64_t dead_id)
 {
     sut_broker *b = app;
 
-    return asleep(b) ? -EAGAIN : sut_journal_service_dead_remove(b->events.journal, tag << SUT_TAG_BITS | SUT_TAG_SAVED, &dead_id, 1);
+    return asleep(b)
+               ? -EAGAIN
+               : sut_journal_service_dead_remove(b->events.journal, tag << SUT_TAG_BITS | SUT_TAG_SAVED, &dead_id, 1);
 }
 
 const sut_core_event_ops sut_event_ops = {

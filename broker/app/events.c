@@ -159,8 +159,8 @@ static bool restore_redrive(void *arg, const sut_dead_letter *d)
         const sut_dead_attempt *a = &d->attempts[i];
         attempts[i] = (sut_core_attempt){a->attempt, a->time_us, a->consumer, a->code, a->message};
     }
-    if (sut_core_redrive(r->broker->core, sut_now_ns(), d->group, d->id, &d->event, attempts, count, why,
-                         sizeof why) < 0)
+    if (sut_core_redrive(r->broker->core, sut_now_ns(), d->group, d->id, &d->event, attempts, count, why, sizeof why) <
+        0)
         sut_log(SUT_WARN, "broker", "redrive.lost", SUT_KV_S("group", d->group), SUT_KV_U("dead_letter", d->id),
                 SUT_KV("error", why));
     return true;

@@ -122,11 +122,8 @@ static bool of_the_moment(int err)
 
 static void tell_error(client_call *call, const sut_result *r)
 {
-    sut_published p = {.err = r->err,
-                       .code = r->code,
-                       .message = r->message,
-                       .body = r->body,
-                       .retry_after_ms = r->retry_after_ms};
+    sut_published p = {
+        .err = r->err, .code = r->code, .message = r->message, .body = r->body, .retry_after_ms = r->retry_after_ms};
     if (call->resent && of_the_moment(r->err)) {
         p.err = SUT_ERR_OUTCOME_UNKNOWN;
         p.code = SUT_STR("outcome_unknown");

@@ -299,9 +299,10 @@ Test(publish, a_batch_is_one_envelope_and_one_answer)
     cr_assert_eq(env.opt.epoch, 2);
     cr_assert_eq(env.principal.user_id, 42);
     cr_assert_eq(sut_body_scan(env.body), SUT_ENV_OK);
-    cr_assert_eq(memcmp(env.body.ptr, "\x81\xa6"
-                                      "events\x92\x85\xa7subject\xaaprobe.sent\xa8"
-                                      "event_id\xc4\x10",
+    cr_assert_eq(memcmp(env.body.ptr,
+                        "\x81\xa6"
+                        "events\x92\x85\xa7subject\xaaprobe.sent\xa8"
+                        "event_id\xc4\x10",
                         40),
                  0);
     cr_assert_null(memmem(env.body.ptr, env.body.len, "principal", 9));

@@ -97,8 +97,7 @@ static void give_back(sut_subscription *s)
     sut_client *c = s->client;
     uint64_t id = s->id;
     if (id && c->session.phase >= PHASE_UP) {
-        sut_envelope env = {
-            .version = SUT_PROTOCOL_VERSION, .kind = SUT_UNSUBSCRIBE, .id = id, .subject = SUT_STR("")};
+        sut_envelope env = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_UNSUBSCRIBE, .id = id, .subject = SUT_STR("")};
         client_acks_queue(c);
         client_outbox_control(c, &env);
     }

@@ -14,10 +14,10 @@
 #define CLIENT_SUBS_MAX 64
 
 typedef struct client_subs {
-    sut_node list;       /* all that began and were not ended */
-    sut_node to_ack;     /* ephemeral ones with answers of this turn */
-    sut_u64map *by_id;   /* those that were asked for on this session */
-    sut_buf acks;        /* encoded, of this turn */
+    sut_node list;     /* all that began and were not ended */
+    sut_node to_ack;   /* ephemeral ones with answers of this turn */
+    sut_u64map *by_id; /* those that were asked for on this session */
+    sut_buf acks;      /* encoded, of this turn */
     _Atomic uint32_t count;
 } client_subs;
 
@@ -43,13 +43,13 @@ struct sut_subscription {
     client_sub_state state;
     uint64_t id; /* on this session; each time it is asked for anew it is another */
     bool told_up;
-    uint64_t next;         /* ephemeral: where to go on; 0: as the options say */
-    uint64_t given, seen;  /* the last sequence that was handed out; that is known to be behind us */
-    uint64_t acked;        /* ephemeral: what the last ack said */
-    uint32_t answered;     /* ephemeral: since then */
-    size_t unanswered;     /* handed out, of any session */
-    sut_node held;         /* the same, in order, of this `id` */
-    sut_node stale;        /* the same, of earlier ones */
+    uint64_t next;        /* ephemeral: where to go on; 0: as the options say */
+    uint64_t given, seen; /* the last sequence that was handed out; that is known to be behind us */
+    uint64_t acked;       /* ephemeral: what the last ack said */
+    uint32_t answered;    /* ephemeral: since then */
+    size_t unanswered;    /* handed out, of any session */
+    sut_node held;        /* the same, in order, of this `id` */
+    sut_node stale;       /* the same, of earlier ones */
     sut_timer timer;
     uint32_t failures; /* in a row, for the backoff */
     bool paused;

@@ -87,7 +87,7 @@ typedef struct gap_body {
 
 #define SEQUENCE_FIELD(record, field, length)                                                                          \
     {                                                                                                                  \
-        .name = #field, .name_len = (length), .type = SUT_T_I64, .offset = offsetof(record, field),                   \
+        .name = #field, .name_len = (length), .type = SUT_T_I64, .offset = offsetof(record, field),                    \
         .has_offset = offsetof(record, has_##field), .has_min = true, .has_max = true, .max_i = INT64_MAX              \
     }
 

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUBJECTS_MAX       16
-#define CREDITS_MAX        4096u
-#define CREDITS_GROUP      64u
-#define CREDITS_EPHEMERAL  1024u
-#define ACK_WAIT_MIN_MS    100u
-#define ACK_WAIT_MAX_MS    600000u
-#define GROUP_NAME_MAX     SUT_SUBJECT_MAX
+#define SUBJECTS_MAX      16
+#define CREDITS_MAX       4096u
+#define CREDITS_GROUP     64u
+#define CREDITS_EPHEMERAL 1024u
+#define ACK_WAIT_MIN_MS   100u
+#define ACK_WAIT_MAX_MS   600000u
+#define GROUP_NAME_MAX    SUT_SUBJECT_MAX
 
 static bool text_valid(const char *s, size_t max)
 {

@@ -12,7 +12,7 @@ import sys
 
 import msgpack
 
-from event_bus import (ACK, ATTEMPT, DELIVER, ERROR, EVENT_ID, GENERATION, LOST, NACK, REPLY, SEQUENCE, SUBSCRIBE,
+from event_bus import (ACK, ATTEMPT, DELIVER, ERROR, EVENT_ID, GENERATION, LOST, NACK, REPLY, RETRY_AFTER, SEQUENCE, SUBSCRIBE,
                        WELCOME, Session)
 
 TABLE = """CREATE TABLE IF NOT EXISTS effects (position INTEGER PRIMARY KEY AUTOINCREMENT, grp TEXT, generation INTEGER, event_id BLOB,
@@ -53,7 +53,7 @@ def main():
             body = msgpack.unpackb(packed)
             echo = {ATTEMPT: options[ATTEMPT], SEQUENCE: options[SEQUENCE]}
             if body["lane"] == opt.poison or random.random() < opt.nack:
-                session.send(NACK, id, options=dict(echo, **{RETRY_AFTER: 20} if body["lane"] != opt.poison else {}),
+                session.send(NACK, id, options={**echo, RETRY_AFTER: 20} if body["lane"] != opt.poison else echo,
                              body={"code": "internal", "message": "cannot take it"})
             elif random.random() >= opt.hang:
                 db.execute("INSERT OR IGNORE INTO effects (grp, generation, event_id, lane, n, sequence) VALUES (?, ?, ?, ?, ?, ?)",
