@@ -73,7 +73,7 @@ static void answer_list(sut_control_request *rq, sut_status status)
 
     if (fails(rq, status))
         return;
-    items = sut_arena_array(rq->arena, l->list.count + 1, sizeof *items);
+    items = sut_arena_array(rq->arena, l->list.count + 1, sizeof(void *));
     heads = sut_arena_array(rq->arena, l->list.count + 1, sizeof *heads);
     if (!items || !heads) {
         (void)fails(rq, -ENOMEM);
@@ -113,7 +113,7 @@ void sut_control_dead_letters(sut_control_request *rq)
 
 static const broker_dead_attempt *const *attempts_of(sut_control_request *rq, const sut_dead_letter *d)
 {
-    const broker_dead_attempt **items = sut_arena_array(rq->arena, d->attempt_count + 1, sizeof *items);
+    const broker_dead_attempt **items = sut_arena_array(rq->arena, d->attempt_count + 1, sizeof(void *));
     broker_dead_attempt *attempts = sut_arena_array(rq->arena, d->attempt_count + 1, sizeof *attempts);
 
     if (!items || !attempts)

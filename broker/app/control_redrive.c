@@ -33,7 +33,7 @@ static sut_status ask_letters(sut_control_request *rq, sut_journal *j)
         return st;
     r->written = sut_arena_array(rq->arena, r->list.count + 1, sizeof *r->written);
     r->redriven = sut_arena_array(rq->arena, r->list.count + 1, sizeof *r->redriven);
-    r->failed = sut_arena_array(rq->arena, r->list.count + r->list.missing_count + 1, sizeof *r->failed);
+    r->failed = sut_arena_array(rq->arena, r->list.count + r->list.missing_count + 1, sizeof(void *));
     return r->written && r->redriven && r->failed ? 0 : -ENOMEM;
 }
 

@@ -162,6 +162,6 @@ void sut_control_request_done(sut_journal_job *job)
 
 void sut_control_requests_drop(sut_broker *b)
 {
-    while (!sut_list_empty(&b->requests))
-        request_free(SUT_CONTAINER(b->requests.next, sut_control_request, node));
+    for (sut_node *n; (n = sut_list_pop_front(&b->requests)) != NULL;)
+        request_free(SUT_CONTAINER(n, sut_control_request, node));
 }

@@ -94,7 +94,7 @@ sut_status sut_dead_list_fill(sut_control_request *rq, sut_journal *j, const sut
     sut_status st;
 
     *out = (sut_dead_list){.max = max};
-    out->items = sut_arena_array(rq->arena, max, sizeof *out->items);
+    out->items = sut_arena_array(rq->arena, max, sizeof(void *));
     out->missing = sut_arena_array(rq->arena, pick->id_count + 1, sizeof *out->missing);
     if (!out->items || !out->missing)
         return -ENOMEM;

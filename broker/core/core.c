@@ -133,6 +133,11 @@ static void credit_input(sut_core *c, core_session *s, const sut_envelope *env)
 
 static void other_input(sut_core *c, core_session *s, const sut_envelope *env)
 {
+    if (env->kind == SUT_TAP) { /* known to the codec, not to this build */
+        core_send_error(c, s, env->id, 0, env->subject,
+                        &(core_error){SUT_ERR_UNAVAILABLE, 0, "this broker has no taps"});
+        return;
+    }
     const char *message = env->kind == SUT_WELCOME ? "only the broker says welcome"
                                                    : "this kind is reserved; this broker does not speak it yet";
     core_session_drop(c, s, SUT_DROP_BAD_ENVELOPE, env->id, &(core_error){SUT_ERR_BAD_ENVELOPE, 0, message});

@@ -64,7 +64,7 @@ static sut_status create(sut_core *c, const sut_group_command *cmd, const answer
     if (cmd->from > e->next)
         return fail(a, -EINVAL, "the journal ends at %llu", (unsigned long long)(e->next - 1));
     sut_status st = make(c, cmd, a, &g);
-    if (st)
+    if (st || !g)
         return st;
     if (cmd->from_time_us > 0) {
         g->place.from_time_us = cmd->from_time_us;

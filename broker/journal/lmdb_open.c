@@ -68,6 +68,7 @@ static sut_status find_map(engine *e)
     }
     while (fgets(line, sizeof line, maps)) {
         unsigned long start, end, offset, inode;
+        // NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers
         if (sscanf(line, "%lx-%lx %*s %lx %*s %lu", &start, &end, &offset, &inode) == 4 && inode == st.st_ino &&
             offset == 0 && end - start > e->map_bytes) {
             e->map = (const uint8_t *)start; // NOLINT(performance-no-int-to-ptr): that is how the kernel tells it

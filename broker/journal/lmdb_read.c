@@ -99,13 +99,15 @@ static sut_status time_at(const engine *e, MDB_txn *txn, uint64_t sequence, int6
 static sut_status seek_in(const engine *e, MDB_txn *txn, int64_t time_us, uint64_t *sequence)
 {
     engine_state s;
-    uint64_t low, high;
+    uint64_t low = 0, high = 0;
     sut_status status = engine_get_state(e, txn, &s);
     if (!status)
         status = engine_first(e, txn, s.next, &low);
-    for (high = s.next; !status && low < high;) {
+    if (!status)
+        high = s.next;
+    for (; !status && low < high;) {
         uint64_t middle = low + (high - low) / 2;
-        int64_t at;
+        int64_t at = 0;
         status = time_at(e, txn, middle, &at);
         if (!status && at < time_us)
             low = middle + 1;

@@ -144,7 +144,7 @@ static sut_status dead_each_in(const engine *e, MDB_cursor *c, const sut_dead_qu
     MDB_val k = engine_number_key(&from), v;
     int rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
     for (; !rc && given < q->max; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-        sut_dead_letter d;
+        sut_dead_letter d = {0};
         sut_arena_reset(a);
         sut_status status = load_dead(e, &k, &v, a, &d);
         if (status)

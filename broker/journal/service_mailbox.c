@@ -141,9 +141,8 @@ void service_query_done(sut_journal_service *s, sut_journal_job *job)
 
 void mailbox_leave(mailbox *box)
 {
-    sut_node *n;
     box->service = NULL;
-    while ((n = sut_list_pop_front(&box->queries))) /* callers' memory: not looked at again */
+    while (sut_list_pop_front(&box->queries)) /* callers' memory: not looked at again */
         continue;
     if (!box->posted && !box->delivering)
         mailbox_free(box);

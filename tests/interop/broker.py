@@ -20,7 +20,7 @@ class Broker:
         os.mkdir(f"{self.dir}/keys", 0o700)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("SUT_")}
         self.env.update(SUT_ACL_FILE=f"{self.dir}/acl", SUT_KEYS_DIR=f"{self.dir}/keys", SUT_BROKER=self.endpoint,
-                        SUT_BROKER_IPC=self.endpoint)
+                        SUT_BROKER_IPC=self.endpoint, SUT_JOURNAL_DIR=f"{self.dir}/journal")
         self.process = None
 
     def sut(self, *arguments, check=True, name="operator", **options):

@@ -92,14 +92,21 @@ class Actor(Bus):
         super().close()
 
 
-class Revocations:
-    """auth.revocations: a list that a test adds to."""
+def rfc3339(us):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(us // 1_000_000)) + f".{us % 1_000_000:06d}Z"
 
-    def __init__(self):
-        self.items, self.silent = [], False
+
+class Revocations:
+    """What auth says was revoked: a list that a test adds to, and the event of each."""
+
+    def __init__(self, broker):
+        self.broker, self.items, self.silent = broker, [], False
 
     def add(self, **item):
-        self.items.append(dict(item, id=len(self.items) + 1, revoked_at=int(time.time() * 1_000_000)))
+        now = int(time.time() * 1_000_000)
+        self.items.append(dict(item, id=len(self.items) + 1, revoked_at=now))
+        shown = {k: rfc3339(v) if k == "issued_before" else v for k, v in item.items() if k in ("user_id", "session", "issued_before")}
+        self.broker.sut("publish", "session.revoked", json.dumps(dict(shown, revoked_at=rfc3339(now))), name="auth")
 
     def __call__(self, call):
         if self.silent:
@@ -119,7 +126,7 @@ TOKENS = {"user_id": 7, "username": "ada", "email": "ada@example.org", "access_t
 class Edge:
     def __init__(self, **settings):
         self.settings, self.broker, self.process, self.actors = settings, Broker(), None, {}
-        self.revocations = Revocations()
+        self.revocations = Revocations(self.broker)
 
     def __enter__(self):
         self.broker.__enter__()

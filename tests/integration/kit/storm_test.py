@@ -57,7 +57,7 @@ class Storm(unittest.TestCase):
                 break
         missing = [i for i in ids if i not in self.bus.answers]
         self.assertEqual(missing, [], "calls without an answer by their deadline and a second")
-        return [body["code"] for kind, body in map(self.bus.answers.pop, ids) if kind == ERROR]
+        return [body["code"] for kind, body, *_ in map(self.bus.answers.pop, ids) if kind == ERROR]
 
     def restart(self, signo):
         self.postgres.process.send_signal(signo)
