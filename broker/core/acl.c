@@ -377,6 +377,37 @@ bool sut_acl_allows(const sut_acl_entry *e, sut_right right, sut_str subject)
     return false;
 }
 
+/* Each subject that `inner` matches is matched by `outer`: token by token, and neither a name covers `*`, nor `*` a
+ * `>`. */
+static bool covers(sut_str outer, sut_str inner)
+{
+    sut_str want, have;
+    while (cut(&inner, '.', &want)) {
+        if (!cut(&outer, '.', &have))
+            return false;
+        if (sut_str_is(have, ">"))
+            return true;
+        if (sut_str_is(want, ">") || (!sut_str_is(have, "*") && !sut_str_eq(have, want)))
+            return false;
+    }
+    return !outer.ptr;
+}
+
+bool sut_acl_allows_pattern(const sut_acl_entry *e, sut_right right, sut_str pattern)
+{
+    if (!e || e->revoked || (size_t)right >= SUT_RIGHT_COUNT || !pattern_valid(pattern))
+        return false;
+    static const char own[] = "broker.";
+    const bool is_own = pattern.len >= sizeof(own) - 1 && memcmp(pattern.ptr, own, sizeof(own) - 1) == 0;
+    const pattern_list *list = &e->rights[right];
+    for (size_t i = 0; i < list->count; i++) {
+        const char first = list->items[i].ptr[0];
+        if (!(is_own && (first == '*' || first == '>')) && covers(list->items[i], pattern))
+            return true;
+    }
+    return false;
+}
+
 bool sut_acl_names(const sut_acl_entry *e, sut_right right, sut_str subject)
 {
     if (!e || e->revoked || (size_t)right >= SUT_RIGHT_COUNT)

@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include "base/arena.h"
+#include "event_state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -74,11 +75,12 @@ sut_core *sut_core_free(sut_core *c)
     /* Whoever still waits gets no answer from a broker that is gone: outputs stop first. */
     c->ops = (sut_core_ops){0};
     for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next)
-        SUT_CONTAINER(n, core_session, node)->closing = true;
+        SUT_CONTAINER(n, core_session, node)->closing = SUT_CONTAINER(n, core_session, node)->draining = true;
     while (!sut_list_empty(&c->sessions))
         core_session_close(c, SUT_CONTAINER(c->sessions.next, core_session, node));
     while (!sut_list_empty(&c->services))
         core_service_free(c, SUT_CONTAINER(c->services.next, core_service, node));
+    core_events_free(c);
     sut_u64map_free(c->sessions_by_id);
     sut_strmap_free(c->services_by_name);
     sut_u64map_free(c->controls);
@@ -147,6 +149,13 @@ static void ready_input(sut_core *c, core_session *s, const sut_envelope *env)
     case SUT_BYE: core_session_bye(c, s); break;
     case SUT_CANCEL: core_call_cancel_input(c, s, env); break;
     case SUT_CREDIT: credit_input(c, s, env); break;
+    case SUT_PUBLISH: core_publish_input(c, s, env); break;
+    case SUT_SUBSCRIBE: core_subscribe_input(c, s, env); break;
+    case SUT_UNSUBSCRIBE: core_unsubscribe_input(c, s, env); break;
+    case SUT_ACK:
+    case SUT_NACK:
+    case SUT_PROGRESS:
+    case SUT_TERM: core_ack_input(c, s, env); break;
     default: other_input(c, s, env); break;
     }
 }
@@ -170,6 +179,7 @@ void sut_core_input(sut_core *c, uint64_t now_ns, uint64_t session, const sut_en
         s->pings_out = 0;
         ready_input(c, s, env);
     }
+    core_groups_pump(c);
 }
 
 void sut_core_garbage(sut_core *c, uint64_t now_ns, uint64_t session, sut_envelope_fault fault)
@@ -184,12 +194,13 @@ void sut_core_garbage(sut_core *c, uint64_t now_ns, uint64_t session, sut_envelo
     else if (fault == SUT_ENV_TOO_LARGE)
         e.err = SUT_ERR_PAYLOAD_TOO_LARGE;
     core_session_drop(c, s, fault == SUT_ENV_VERSION ? SUT_DROP_VERSION : SUT_DROP_BAD_ENVELOPE, 0, &e);
+    core_groups_pump(c);
 }
 
 /* ---- access list ---- */
 
 /* What a session is by its hello no longer agrees with the list: it must say hello again, or never. */
-static bool outdated(const core_session *s)
+static bool outdated(const sut_core *c, const core_session *s)
 {
     if (!s->acl || (s->ready && sut_acl_role(s->acl) != s->role))
         return true;
@@ -197,7 +208,7 @@ static bool outdated(const core_session *s)
         if (!sut_acl_may_serve(s->acl, core_service_name(SUT_CONTAINER(n, core_instance, session_node)->service)))
             return true;
     }
-    return false;
+    return !core_subscriptions_allowed(c, s);
 }
 
 void sut_core_set_acl(sut_core *c, uint64_t now_ns, const sut_acl *acl)
@@ -209,15 +220,16 @@ void sut_core_set_acl(sut_core *c, uint64_t now_ns, const sut_acl *acl)
     for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next) {
         core_session *s = SUT_CONTAINER(n, core_session, node);
         s->acl = sut_acl_find(acl, sut_str_from(s->name));
-        if (outdated(s))
+        if (outdated(c, s))
             core_session_retire(c, s);
     }
     for (sut_node *n = c->sessions.next, *next; n != &c->sessions; n = next) {
         next = n->next;
         core_session *s = SUT_CONTAINER(n, core_session, node);
-        if (outdated(s))
+        if (outdated(c, s))
             core_session_drop(c, s, SUT_DROP_REVOKED, 0, &(core_error){SUT_ERR_FORBIDDEN, 0, "the right was revoked"});
     }
+    core_groups_pump(c);
 }
 
 /* ---- time ---- */
@@ -248,8 +260,14 @@ void sut_core_tick(sut_core *c, uint64_t now_ns)
         case CORE_TIMER_SESSION: core_session_alarm(c, SUT_CONTAINER(t, core_session, timer)); break;
         case CORE_TIMER_SERVICE: core_service_hold_over(c, SUT_CONTAINER(t, core_service, timer)); break;
         case CORE_TIMER_DRAIN: end_drain(c); break;
+        case CORE_TIMER_ENTRY: core_entry_again(c, SUT_CONTAINER(t, core_trouble, timer)); break;
+        case CORE_TIMER_GROUP: core_group_alarm(c, SUT_CONTAINER(t, core_group, timer)); break;
+        case CORE_TIMER_SAVE: core_group_save(c, SUT_CONTAINER(t, core_group, save_timer)); break;
+        case CORE_TIMER_SUBSCRIPTION: core_subscription_alarm(c, SUT_CONTAINER(t, core_subscription, timer)); break;
+        case CORE_TIMER_SUBSCRIPTION_READ: core_ephemeral_pump(c, SUT_CONTAINER(t, core_subscription, again)); break;
         }
     }
+    core_groups_pump(c);
 }
 
 void sut_core_drain(sut_core *c, uint64_t now_ns)
@@ -268,10 +286,11 @@ void sut_core_drain(sut_core *c, uint64_t now_ns)
         if (!core_service_has_taker(s))
             core_service_flush(c, s);
     }
+    core_events_drain(c);
     core_wheel_arm(&c->wheel, &c->drain_timer, c->now_ns + c->limits.drain_ms * SUT_NS_PER_MS);
 }
 
 bool sut_core_drained(const sut_core *c)
 {
-    return c->draining && ((c->pending == 0 && c->farewells == 0) || c->drain_over);
+    return c->draining && ((c->pending == 0 && c->farewells == 0 && core_events_drained(c)) || c->drain_over);
 }

@@ -9,13 +9,14 @@
 
 harness h;
 
-static const char acl_text[] = "edge-1 role=edge call=user.*,post.*,broker.*\n"
+static const char acl_text[] = "edge-1 role=edge call=user.*,post.*,broker.* subscribe=user.>,broker.news\n"
                                "edge-2 role=edge call=user.*\n"
-                               "tool-1 role=tool call=user.*\n"
-                               "user-1 role=actor call=post.* serve=user\n"
-                               "user-2 role=actor serve=user.>\n"
+                               "tool-1 role=tool call=user.* publish=open.*,user.* subscribe=open.*\n"
+                               "user-1 role=actor call=post.* serve=user publish=user.*,open.* subscribe=>\n"
+                               "user-2 role=actor serve=user.> publish=user.* subscribe=>\n"
                                "user-3 role=actor serve=user.*\n"
-                               "post-1 role=actor call=user.* serve=post\n"
+                               "post-1 role=actor call=user.* serve=post publish=post.* subscribe=>\n"
+                               "oper-1 role=operator publish=open.* subscribe=>\n"
                                "gone-1 role=tool call=user.* revoked\n";
 
 static out *next_out(uint64_t session)
@@ -34,6 +35,25 @@ static void copy_text(char *to, size_t size, sut_str s)
     to[s.len] = '\0';
 }
 
+static void copy_event(out *o, const sut_envelope *env)
+{
+    o->sequence = env->opt.sequence;
+    o->published_at = env->opt.published_at;
+    o->generation = env->opt.generation;
+    o->replayed = env->opt.replayed;
+    o->duplicate = env->opt.duplicate;
+    o->dedup = (sut_dedup)env->opt.dedup;
+    o->has_key = env->key.ptr != NULL;
+    if (env->key.len < sizeof(o->key))
+        copy_text(o->key, sizeof(o->key), env->key);
+    if (env->opt.event_id.len == SUT_EVENT_ID_LEN)
+        memcpy(o->event_id, env->opt.event_id.ptr, SUT_EVENT_ID_LEN);
+    if (env->body.len > 0 && env->body.len <= sizeof(o->raw)) {
+        memcpy(o->raw, env->body.ptr, env->body.len);
+        o->raw_len = env->body.len;
+    }
+}
+
 static void on_emit(void *app, uint64_t session, const sut_envelope *env)
 {
     (void)app;
@@ -46,7 +66,9 @@ static void on_emit(void *app, uint64_t session, const sut_envelope *env)
     o->retry_after_ms = env->opt.retry_after_ms;
     o->http_status = env->opt.http_status;
     copy_text(o->subject, sizeof(o->subject), env->subject);
-    if (env->kind == SUT_CALL || env->kind == SUT_REPLY)
+    copy_event(o, env);
+    if (env->body.len < sizeof(o->body) &&
+        (env->kind == SUT_CALL || env->kind == SUT_REPLY || env->kind == SUT_DELIVER))
         copy_text(o->body, sizeof(o->body), env->body);
     if (env->kind != SUT_ERROR_REPLY)
         return;

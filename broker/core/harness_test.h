@@ -20,6 +20,15 @@ typedef struct out { /* one output */
     char body[64];
     uint32_t attempt, ttl_ms, retry_after_ms, http_status;
     int64_t user_id;
+    uint64_t sequence;
+    int64_t published_at;
+    uint32_t generation;
+    bool replayed, duplicate, has_key;
+    sut_dedup dedup;
+    char key[64];
+    uint8_t event_id[SUT_EVENT_ID_LEN];
+    uint8_t raw[256]; /* the body, if it is short */
+    size_t raw_len;
     bool taken;
 } out;
 

@@ -1,5 +1,5 @@
 /* Sessions: opening, silence and pings, bye, dropping, closing. */
-#include "state.h"
+#include "event_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ static void free_session(core_session *s)
     sut_u64map_free(s->calls_by_id);
     free(s->slots);
     free(s->routes);
+    free(s->event_routes);
     free(s);
 }
 
@@ -41,6 +42,7 @@ static core_session *new_session(const sut_core *c, sut_str name)
     sut_list_init(&s->calls);
     sut_list_init(&s->instances);
     sut_list_init(&s->hand);
+    sut_list_init(&s->subscriptions);
     return s;
 }
 
@@ -110,6 +112,7 @@ void core_session_retire(sut_core *c, core_session *s)
 {
     for (sut_node *n = s->instances.next; n != &s->instances; n = n->next)
         core_instance_retire(c, SUT_CONTAINER(n, core_instance, session_node));
+    core_subscriptions_retire(s);
 }
 
 void core_session_bye(sut_core *c, core_session *s)
@@ -149,6 +152,7 @@ void core_session_close(sut_core *c, core_session *s)
     while (!sut_list_empty(&s->calls))
         core_call_abandon(c, SUT_CONTAINER(s->calls.next, core_call, caller_node));
     core_hand_lost(c, s);
+    core_subscriptions_close(c, s);
     while (!sut_list_empty(&s->instances))
         core_instance_remove(c, SUT_CONTAINER(s->instances.next, core_instance, session_node));
     free_session(s);
@@ -170,4 +174,5 @@ void sut_core_close(sut_core *c, uint64_t now_ns, uint64_t session)
     core_session *s = core_session_find(c, session);
     if (s)
         core_session_close(c, s);
+    core_groups_pump(c);
 }

@@ -134,6 +134,11 @@ struct core_session {
     uint32_t slot_count, slot_free;
     uint64_t given_serial;
     core_route *routes; /* CORE_ROUTE_SLOTS of them, once it calls */
+    sut_node subscriptions;
+    uint32_t subscription_count;
+    uint32_t publishes_pending; /* with the journal */
+    uint64_t publish_bytes;
+    struct core_event_route *event_routes; /* once it publishes */
 };
 
 struct sut_core {
@@ -158,6 +163,7 @@ struct sut_core {
     sut_buf scratch;         /* bodies that the core makes itself */
     struct sut_arena *arena; /* decoding of hello and of error bodies */
     sut_core_counts counts;
+    struct core_events *events; /* event_state.h; NULL: the journal is not open */
     core_wheel wheel;
 };
 

@@ -7,10 +7,15 @@
 #define CORE_WHEEL_SLOTS 4096
 
 typedef enum core_timer_kind {
-    CORE_TIMER_CALL,    /* a call's deadline */
-    CORE_TIMER_SESSION, /* the next look at a peer's silence */
-    CORE_TIMER_SERVICE, /* the end of the hold of a service without instances */
-    CORE_TIMER_DRAIN    /* the end of the broker's drain */
+    CORE_TIMER_CALL,             /* a call's deadline */
+    CORE_TIMER_SESSION,          /* the next look at a peer's silence */
+    CORE_TIMER_SERVICE,          /* the end of the hold of a service without instances */
+    CORE_TIMER_DRAIN,            /* the end of the broker's drain */
+    CORE_TIMER_ENTRY,            /* the next attempt at an event */
+    CORE_TIMER_GROUP,            /* a group asks the journal again, or its replay goes on */
+    CORE_TIMER_SAVE,             /* a group's place is written */
+    CORE_TIMER_SUBSCRIPTION,     /* the first ack wait of a member; the next marker of an ephemeral one */
+    CORE_TIMER_SUBSCRIPTION_READ /* an ephemeral one asks the journal again */
 } core_timer_kind;
 
 typedef struct core_timer {

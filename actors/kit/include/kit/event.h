@@ -10,11 +10,11 @@
  *
  *     sut_status user_on_registered(sut_request *rq, const auth_user_registered *event);
  *
- * It runs in a fiber as a call's handler does (principal, trace and deadline are the delivery's). Returning 0 acknowledges;
- * anything else comes again later and at last becomes a dead letter, with the words of sut_fail. The first transaction that
- * it opens by sut_pg_tx_run records (group, generation, event id) with its effect: delivered again, the transaction's function
- * does not run, and sut_pg_tx_run returns 0. So all effects of a consumer belong into that one transaction; stores without
- * transactions are written by versioned upserts. */
+ * It runs in a fiber as a call's handler does (principal, trace and deadline are the delivery's). Returning 0
+ * acknowledges; anything else comes again later and at last becomes a dead letter, with the words of sut_fail. The
+ * first transaction that it opens by sut_pg_tx_run records (group, generation, event id) with its effect: delivered
+ * again, the transaction's function does not run, and sut_pg_tx_run returns 0. So all effects of a consumer belong into
+ * that one transaction; stores without transactions are written by versioned upserts. */
 #ifndef SUT_KIT_EVENT_H
 #define SUT_KIT_EVENT_H
 
@@ -24,9 +24,10 @@ typedef struct sut_emit_options {
     int64_t not_before_us; /* 0: at once */
 } sut_emit_options;
 
-/* Inserts the event into the outbox. `body` points to a struct of event->body; the event's id is minted here. Lock what the key
- * names before (SELECT … FOR UPDATE, or the UPDATE that causes the event), so that events of one key are numbered as they
- * happened. Principal and trace are the request's. SUT_ERR_INTERNAL if the body breaks its schema or is another service's. */
+/* Inserts the event into the outbox. `body` points to a struct of event->body; the event's id is minted here. Lock what
+ * the key names before (SELECT … FOR UPDATE, or the UPDATE that causes the event), so that events of one key are
+ * numbered as they happened. Principal and trace are the request's. SUT_ERR_INTERNAL if the body breaks its schema or
+ * is another service's. */
 SUT_MUST_CHECK sut_status sut_emit(sut_request *rq, sut_pg_tx *tx, const sut_event *event, const void *body,
                                    const sut_emit_options *opt);
 

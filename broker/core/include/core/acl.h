@@ -34,6 +34,8 @@ const sut_acl_entry *sut_acl_find_key(const sut_acl *acl, sut_str z85_public_key
 sut_role sut_acl_role(const sut_acl_entry *e);
 sut_str sut_acl_name(const sut_acl_entry *e);
 bool sut_acl_allows(const sut_acl_entry *e, sut_right right, sut_str subject);
+/* May it have all subjects that the pattern matches? */
+bool sut_acl_allows_pattern(const sut_acl_entry *e, sut_right right, sut_str pattern);
 /* Is the subject named there in full? What a wildcard allows is not enough. */
 bool sut_acl_names(const sut_acl_entry *e, sut_right right, sut_str subject);
 /* May this peer serve a whole service (`user`)? Its serve patterns must match the service's name or all of its methods

@@ -78,12 +78,14 @@ typedef struct sut_core_event_ops {
     uint64_t (*random)(void *app); /* jitter; the simulator's is seeded */
     /* → sut_core_published. Several events are all or nothing. `publisher` and the principal are set. */
     sut_status (*publish)(void *app, uint64_t tag, const sut_stored_event *events, size_t count);
-    sut_status (*read)(void *app, uint64_t tag, const sut_core_read *r);       /* → sut_core_read_done */
-    sut_status (*save)(void *app, uint64_t tag, sut_str group, sut_str value); /* → sut_core_saved */
-    sut_status (*bury)(void *app, uint64_t tag, const sut_core_dead *d);       /* → sut_core_buried */
-    sut_status (*forget)(void *app, uint64_t tag, uint64_t dead_id); /* redriven, acknowledged → sut_core_saved */
+    sut_status (*read)(void *app, uint64_t tag, const sut_core_read *r); /* → sut_core_read_done */
+    /* → sut_core_saved. `value` absent: the group was deleted, forget it. */
+    sut_status (*save)(void *app, uint64_t tag, sut_str group, sut_str value);
+    sut_status (*bury)(void *app, uint64_t tag, const sut_core_dead *d); /* → sut_core_buried */
+    sut_status (*forget)(void *app, uint64_t tag, uint64_t dead_id);     /* redriven, acknowledged → sut_core_saved */
     /* For taps, traces and counts: what became of one delivery. outcome: "delivered", "acked", "nacked", "expired" (ack
-     * wait over), "lost" (its consumer died), "termed", "dead". May be NULL. */
+     * wait over), "lost" (its consumer died), "termed", "dead". Of an event whose body had no room in memory only the
+     * sequence is set. May be NULL. */
     void (*delivery)(void *app, const char *outcome, sut_str group, sut_str consumer, const sut_stored_event *event,
                      uint32_t attempt, uint64_t took_ns);
 } sut_core_event_ops;
@@ -169,6 +171,7 @@ typedef struct sut_core_group_view {
     uint64_t oldest_ns; /* how long the oldest unacknowledged one has been pending here; 0: none */
     sut_str oldest_key; /* the key that holds the cursor */
     uint64_t delivered_total, acked_total, nacked_total, expired_total, dead_total, stale_total, lost_total;
+    uint64_t gaps_total, missed_total; /* what retention removed before the group had read it: times, sequences */
     uint64_t replay_from, replay_to, replay_at;
     double replay_speed;
 } sut_core_group_view;
