@@ -50,8 +50,8 @@ static void on_event(void *app, sut_str subject, sut_core_event_desc *desc)
 {
     (void)app;
     *desc = (sut_core_event_desc){.known = !memchr(subject.ptr, 'X', subject.len) && !sut_str_is(subject, "user.none"),
-                                 .open = memcmp(subject.ptr, "open", 4) == 0,
-                                 .service = SUT_STR("user")};
+                                  .open = memcmp(subject.ptr, "open", 4) == 0,
+                                  .service = SUT_STR("user")};
 }
 
 static sut_str on_group_service(void *app, sut_str group)
@@ -445,7 +445,7 @@ void subscribe(uint64_t session, uint64_t id, const sub_options *o)
 void must_subscribe(uint64_t session, uint64_t id, const sub_options *o)
 {
     subscribe(session, id, o);
-    if (o->group)
+    if (journal_asked(ASK_SAVE) > 0)
         journal_answer(ASK_SAVE);
     const out *reply = must_take(session, SUT_REPLY);
     cr_assert_eq(reply->id, id);
@@ -487,15 +487,14 @@ void peer_answers(uint64_t session, sut_kind kind, const out *event, uint32_t de
     sut_buf b;
     sut_buf_init(&b, 0);
     if (code)
-        cr_assert_eq(sut_error_body_encode(&b, &(sut_error_body){.code = sut_str_from(code),
-                                                                 .message = sut_str_from(message)}),
-                     0);
-    peer_says(session,
-              &(sut_envelope){
-                  .kind = (uint8_t)kind,
-                  .id = event->id,
-                  .opt = {.attempt = event->attempt, .sequence = event->sequence, .retry_after_ms = delay_ms},
-                  .body = {(const char *)b.data, b.len}});
+        cr_assert_eq(
+            sut_error_body_encode(&b, &(sut_error_body){.code = sut_str_from(code), .message = sut_str_from(message)}),
+            0);
+    peer_says(session, &(sut_envelope){
+                           .kind = (uint8_t)kind,
+                           .id = event->id,
+                           .opt = {.attempt = event->attempt, .sequence = event->sequence, .retry_after_ms = delay_ms},
+                           .body = {(const char *)b.data, b.len}});
     sut_buf_deinit(&b);
 }
 

@@ -21,8 +21,8 @@ typedef struct j_event {
 typedef struct ask {
     ask_kind kind;
     uint64_t tag;
-    uint32_t first, count;           /* publish: in staged */
-    uint64_t from, dead_id;          /* read; bury, forget */
+    uint32_t first, count;  /* publish: in staged */
+    uint64_t from, dead_id; /* read; bury, forget */
     int64_t from_time_us;
     uint32_t max_events;
     char patterns[SUT_GROUP_SUBJECTS][SUT_SUBJECT_MAX + 1];
@@ -31,7 +31,7 @@ typedef struct ask {
     uint8_t value[4096];
     size_t value_len;
     bool erases;
-    uint64_t sequence;               /* bury */
+    uint64_t sequence; /* bury */
     uint32_t attempts, last_attempt;
     char consumer[65], code[65], message[600];
 } ask;
@@ -61,25 +61,25 @@ typedef struct journal {
     uint32_t letter_count;
     uint64_t forgotten[J_LETTERS];
     uint32_t forgotten_count;
-    bool full;                         /* everything is answered -EAGAIN */
-    bool holds[ASK_FORGET + 1];        /* not answered */
-    sut_status fails[ASK_FORGET + 1];  /* answered so */
+    bool full;                        /* everything is answered -EAGAIN */
+    bool holds[ASK_FORGET + 1];       /* not answered */
+    sut_status fails[ASK_FORGET + 1]; /* answered so */
     uint32_t reads, saves;
     uint64_t random;
-    char outcome[16][64];              /* the last ones, of `delivery` */
+    char outcome[16][64]; /* the last ones, of `delivery` */
     uint32_t outcomes;
 } journal;
 
 extern journal *j;
 
-void events_setup(void);                                          /* default limits */
+void events_setup(void); /* default limits */
 void events_setup_with(const sut_core_event_limits *limits);
 void events_teardown(void);
-void broker_restarts(const sut_core_event_limits *limits);        /* the journal and what was saved stay */
-void journal_run(void);                                           /* answers all that is asked, and what follows */
-void journal_answer(ask_kind kind);                               /* the oldest one of that kind only */
+void broker_restarts(const sut_core_event_limits *limits); /* the journal and what was saved stay */
+void journal_run(void);                                    /* answers all that is asked, and what follows */
+void journal_answer(ask_kind kind);                        /* the oldest one of that kind only */
 void journal_retains(uint64_t oldest);
-uint32_t journal_asked(ask_kind kind);                            /* not answered */
+uint32_t journal_asked(ask_kind kind); /* not answered */
 void publish(uint64_t session, uint64_t id, const char *subject, const char *key, const char *body);
 void must_publish(uint64_t session, const char *subject, const char *key, const char *body);
 typedef struct sub_options {

@@ -67,10 +67,8 @@ void core_send_gap(sut_core *c, core_subscription *sub, uint64_t from, uint64_t 
 
 void core_send_marker(sut_core *c, const core_subscription *sub)
 {
-    sut_envelope env = {.version = SUT_PROTOCOL_VERSION,
-                        .kind = SUT_MARKER,
-                        .id = sub->id,
-                        .opt = {.sequence = c->events->next - 1}};
+    sut_envelope env = {
+        .version = SUT_PROTOCOL_VERSION, .kind = SUT_MARKER, .id = sub->id, .opt = {.sequence = c->events->next - 1}};
     core_emit(c, sub->session, &env);
 }
 

@@ -7,22 +7,22 @@
 #include "core/events.h"
 #include "state.h"
 
-#define CORE_CHUNK_ENTRIES   64
-#define CORE_ROUTES_OF_EVENT 16       /* subjects that a publisher's session remembers */
-#define CORE_RETRY_JOURNAL_MS 50      /* a publisher is told to wait so long for room in the journal's queue */
-#define CORE_AGAIN_MS        100      /* after the journal failed or had no room */
-#define CORE_STATE_MAX       (64u << 10)
-#define CORE_ATTEMPTS_KEPT   8
-#define CORE_ATTEMPT_TEXT    512      /* of code and message of one attempt */
-#define CORE_DELAY_MAX_MS    600000
-#define CORE_ACK_WAIT_MIN_MS 100
-#define CORE_ACK_WAIT_MAX_MS 600000
-#define CORE_READ_BYTES      (256u << 10)
-#define CORE_READ_EVENTS     512
-#define CORE_COUNTED_SAVED   512      /* events with failed attempts whose count is saved */
-#define CORE_REDRIVES_MAX    1024     /* of one group, out or waiting */
-#define CORE_PUBLISH_SLOT_BITS 20     /* a publish's tag is serial << bits | slot */
-#define CORE_NOT_A_MEMBER    UINT32_MAX
+#define CORE_CHUNK_ENTRIES     64
+#define CORE_ROUTES_OF_EVENT   16  /* subjects that a publisher's session remembers */
+#define CORE_RETRY_JOURNAL_MS  50  /* a publisher is told to wait so long for room in the journal's queue */
+#define CORE_AGAIN_MS          100 /* after the journal failed or had no room */
+#define CORE_STATE_MAX         (64u << 10)
+#define CORE_ATTEMPTS_KEPT     8
+#define CORE_ATTEMPT_TEXT      512 /* of code and message of one attempt */
+#define CORE_DELAY_MAX_MS      600000
+#define CORE_ACK_WAIT_MIN_MS   100
+#define CORE_ACK_WAIT_MAX_MS   600000
+#define CORE_READ_BYTES        (256u << 10)
+#define CORE_READ_EVENTS       512
+#define CORE_COUNTED_SAVED     512  /* events with failed attempts whose count is saved */
+#define CORE_REDRIVES_MAX      1024 /* of one group, out or waiting */
+#define CORE_PUBLISH_SLOT_BITS 20   /* a publish's tag is serial << bits | slot */
+#define CORE_NOT_A_MEMBER      UINT32_MAX
 
 typedef struct core_copy_of_event core_event;
 typedef struct core_entry core_entry;
@@ -76,8 +76,8 @@ typedef struct core_attempt_kept {
 
 /* What went wrong with an entry so far. */
 struct core_trouble {
-    core_timer timer; /* WAITING */
-    sut_node node;    /* group->redrives, if redriven */
+    core_timer timer;       /* WAITING */
+    sut_node node;          /* group->redrives, if redriven */
     struct core_op *forget; /* redriven: what the journal is asked when it is acknowledged */
     core_group *group;
     core_entry *entry;
@@ -118,9 +118,9 @@ typedef struct core_counted { /* an entry's failed deliveries, known from before
 
 /* Where a group stands without its window: what is saved, and what is kept while it has no member. */
 typedef struct core_place {
-    uint64_t cursor;   /* all up to it is done */
+    uint64_t cursor;      /* all up to it is done */
     int64_t from_time_us; /* not 0: the cursor is not known yet; from the first event of that time on */
-    core_range *done;  /* above the cursor, in order, apart */
+    core_range *done;     /* above the cursor, in order, apart */
     size_t done_count, done_cap;
     core_counted *counted; /* by sequence */
     size_t counted_count, counted_cap;
@@ -132,7 +132,7 @@ typedef struct core_replay {
     uint64_t from, to, at;
     double speed;
     uint64_t start_ns;
-    int64_t time0_us; /* of the first event that was read since start_ns */
+    int64_t time0_us;  /* of the first event that was read since start_ns */
     core_place before; /* where the group was */
     uint32_t generation_before;
 } core_replay;
@@ -175,7 +175,7 @@ struct core_group {
     bool dirty, saving;
     bool erased; /* deleted, and the journal has not said yet that it knows */
     uint32_t generation, generation_last;
-    uint64_t read; /* the next sequence to look at, unless live */
+    uint64_t read;    /* the next sequence to look at, unless live */
     core_place place; /* with a window only `done` above what was read and `counted` count */
     core_window window;
     sut_u64map *lanes;
@@ -212,7 +212,7 @@ struct core_subscription {
     uint64_t gaps_total, missed_total;
     bool answered; /* the reply to subscribe is out */
     /* of a group */
-    sut_node hand; /* entries, by due_ns */
+    sut_node hand;                /* entries, by due_ns */
     uint32_t heap_index, overdue; /* overdue: expired here, and not answered since */
     uint64_t ack_wait_ms, last_used;
     /* ephemeral */
@@ -247,8 +247,6 @@ struct core_event_route {
     char subject[SUT_SUBJECT_MAX];
 };
 
-
-
 struct core_events {
     sut_core_event_limits limits;
     sut_core_event_ops ops;
@@ -261,7 +259,7 @@ struct core_events {
     sut_strmap *groups_by_name;
     sut_node groups, erased, ephemeral;
     sut_node ahead_groups, ahead_subscriptions; /* their reads are ahead of what the core was told of */
-    sut_node pumps; /* groups to look at before the input ends */
+    sut_node pumps;                             /* groups to look at before the input ends */
     uint32_t group_count, subscription_count;
     uint32_t in_flight, dirty, saves; /* of all groups; saves: with the journal */
     uint32_t match_generation;
@@ -269,7 +267,7 @@ struct core_events {
     core_lane *free_lanes;
     core_chunk *free_chunk;
     struct sut_arena *arena; /* decoding of batches */
-    sut_buf buf;      /* bodies made here, saved values */
+    sut_buf buf;             /* bodies made here, saved values */
     uint64_t next_use;
     sut_core_event_counts counts;
 };
@@ -361,7 +359,7 @@ void core_lanes_free(struct core_events *e);
 SUT_MUST_CHECK sut_status core_window_init(core_window *w);
 void core_window_free(struct core_events *e, core_window *w);
 core_entry *core_window_push(struct core_events *e, core_window *w, uint64_t sequence); /* NULL: no memory */
-void core_window_unpush(struct core_events *e, core_window *w); /* the last one */
+void core_window_unpush(struct core_events *e, core_window *w);                         /* the last one */
 core_entry *core_window_at(const core_window *w, uint64_t position);
 core_entry *core_window_find(const core_window *w, uint64_t sequence);
 void core_window_pop(struct core_events *e, core_window *w);

@@ -151,9 +151,8 @@ core_entry *core_hand_entry(const core_subscription *sub, uint64_t sequence, uin
 /* The timer was armed for what was first then, which may be done since. */
 void core_hand_alarm(sut_core *c, core_subscription *sub)
 {
-    static const core_fault fault = {.outcome = "expired",
-                                     .code = {"ack_wait", 8},
-                                     .message = {"no answer within the ack wait", 29}};
+    static const core_fault fault = {
+        .outcome = "expired", .code = {"ack_wait", 8}, .message = {"no answer within the ack wait", 29}};
     core_group *g = sub->group;
     while (!sut_list_empty(&sub->hand)) {
         core_entry *entry = SUT_CONTAINER(sub->hand.next, core_entry, node);
@@ -192,8 +191,7 @@ void core_entry_done(sut_core *c, core_group *g, core_entry *entry)
         if (next)
             core_entry_ready(c, g, next, false);
     }
-    while (core_window_count(&g->window) > 0 &&
-           core_window_at(&g->window, g->window.head)->state == CORE_ENTRY_DONE)
+    while (core_window_count(&g->window) > 0 && core_window_at(&g->window, g->window.head)->state == CORE_ENTRY_DONE)
         core_window_pop(e, &g->window);
     core_group_dirty(c, g);
 }

@@ -33,8 +33,7 @@ static void offer_entry(sut_core *c, core_group *g, core_entry *entry, const sut
     core_entry_ready(c, g, entry, false);
 }
 
-static void admit(sut_core *c, core_group *g, core_entry *entry, const sut_stored_event *event,
-                  core_event **shared)
+static void admit(sut_core *c, core_group *g, core_entry *entry, const sut_stored_event *event, core_event **shared)
 {
     if (entry->lane && entry->lane->first != entry) {
         entry->state = CORE_ENTRY_BLOCKED;
@@ -209,8 +208,7 @@ static void read_on(sut_core *c, core_group *g, const core_op *op, const core_fo
             continue;
         if (g->replay.on && event->sequence > g->replay.to)
             break;
-        const bool taken =
-            !core_filter_matches(&g->filter, event->subject) || take(c, g, event, &shared);
+        const bool taken = !core_filter_matches(&g->filter, event->subject) || take(c, g, event, &shared);
         core_event_unref(e, shared);
         if (!taken)
             break;

@@ -1,5 +1,5 @@
-/* Replay: a paused or new group gets a part of the log again, marked, in a generation of its own, as fast as its members
- * take it or at the pace of the events' own times; then it goes on where it was. */
+/* Replay: a paused or new group gets a part of the log again, marked, in a generation of its own, as fast as its
+ * members take it or at the pace of the events' own times; then it goes on where it was. */
 #include "event_state.h"
 
 uint64_t core_replay_due(sut_core *c, core_group *g, const sut_stored_event *event)
@@ -32,8 +32,7 @@ void core_replay_release(sut_core *c, core_group *g)
 
 bool core_replay_over(const struct core_events *e, const core_group *g)
 {
-    return g->replay.on && !g->reading && core_window_count(&g->window) == 0 &&
-           core_group_cursor(e, g) >= g->replay.to;
+    return g->replay.on && !g->reading && core_window_count(&g->window) == 0 && core_group_cursor(e, g) >= g->replay.to;
 }
 
 void core_replay_begin(sut_core *c, core_group *g, const core_replay *replay, int64_t from_time_us, bool is_new)

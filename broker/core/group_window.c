@@ -1,5 +1,5 @@
-/* The window of a group: a ring of its entries past the cursor, in order of sequence. Entries lie in chunks, so that they
- * stay where they are while the ring grows. */
+/* The window of a group: a ring of its entries past the cursor, in order of sequence. Entries lie in chunks, so that
+ * they stay where they are while the ring grows. */
 #include "event_state.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Lanes: the events of one key, in order. A lane is found by a seeded hash of its key: two keys with the same hash would
- * share a lane, which keeps more order than was asked for and harms nobody else. */
+/* Lanes: the events of one key, in order. A lane is found by a seeded hash of its key: two keys with the same hash
+ * would share a lane, which keeps more order than was asked for and harms nobody else. */
 #include "event_state.h"
 
 #include <stdlib.h>

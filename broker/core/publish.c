@@ -16,8 +16,8 @@ void core_publish_refuse(sut_core *c, const core_session *s, const sut_envelope 
     core_send_error(c, s, env->id, 0, SUT_STR_NONE, e);
 }
 
-static void refuse_right(sut_core *c, const core_session *s, const sut_envelope *env, sut_str subject,
-                         const char *what, const char *message)
+static void refuse_right(sut_core *c, const core_session *s, const sut_envelope *env, sut_str subject, const char *what,
+                         const char *message)
 {
     c->counts.refused_total++;
     if (c->ops.refused)
@@ -175,8 +175,7 @@ static bool has_room(sut_core *c, const core_session *s, const sut_envelope *env
         (s->publishes_pending == 0 || s->publish_bytes + env->body.len <= l->publish_bytes_per_peer))
         return true;
     core_publish_refuse(
-        c, s, env,
-        &(core_error){SUT_ERR_OVERLOADED, CORE_RETRY_JOURNAL_MS, "too many publishes of this peer wait"});
+        c, s, env, &(core_error){SUT_ERR_OVERLOADED, CORE_RETRY_JOURNAL_MS, "too many publishes of this peer wait"});
     return false;
 }
 
@@ -221,9 +220,8 @@ void core_publish_mint(sut_core *c, uint8_t id[SUT_EVENT_ID_LEN])
 void core_publish_input(sut_core *c, core_session *s, const sut_envelope *env)
 {
     if (!c->events) {
-        core_publish_refuse(
-            c, s, env,
-            &(core_error){SUT_ERR_UNAVAILABLE, CORE_RETRY_UNKNOWN_MS, "the journal is not open yet"});
+        core_publish_refuse(c, s, env,
+                            &(core_error){SUT_ERR_UNAVAILABLE, CORE_RETRY_UNKNOWN_MS, "the journal is not open yet"});
         return;
     }
     if (c->draining) {

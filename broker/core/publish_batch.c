@@ -75,10 +75,8 @@ static const sut_field event_fields[] = {
      .offset = offsetof(batch_event, body),
      .has_offset = UINT16_MAX},
 };
-static const sut_record event_record = {.name = "batch_event",
-                                        .fields = event_fields,
-                                        .count = SUT_ARRAY_LEN(event_fields),
-                                        .size = sizeof(batch_event)};
+static const sut_record event_record = {
+    .name = "batch_event", .fields = event_fields, .count = SUT_ARRAY_LEN(event_fields), .size = sizeof(batch_event)};
 static const sut_field event_element = {
     .name = "", .type = SUT_T_RECORD, .has_offset = UINT16_MAX, .record = &event_record};
 static const sut_field batch_fields[] = {{.name = "events",

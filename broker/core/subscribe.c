@@ -87,8 +87,7 @@ static bool check(sut_core *c, core_session *s, const sut_envelope *env, const c
 
 /* ---- life ---- */
 
-static core_subscription *new_subscription(sut_core *c, core_session *s, const sut_envelope *env,
-                                           const core_wanted *w)
+static core_subscription *new_subscription(sut_core *c, core_session *s, const sut_envelope *env, const core_wanted *w)
 {
     struct core_events *e = c->events;
     core_subscription *sub = calloc(1, sizeof(*sub));
@@ -163,8 +162,10 @@ void core_subscription_answer(sut_core *c, core_subscription *sub)
 static void give_back(sut_core *c, core_subscription *sub, bool lost)
 {
     core_group *g = sub->group;
-    const core_fault fault = {
-        .outcome = "lost", .code = SUT_STR("lost"), .message = SUT_STR("its consumer's session ended"), .at_once = true};
+    const core_fault fault = {.outcome = "lost",
+                              .code = SUT_STR("lost"),
+                              .message = SUT_STR("its consumer's session ended"),
+                              .at_once = true};
     while (!sut_list_empty(&sub->hand)) { /* the last one first: each goes to the front */
         core_entry *entry = SUT_CONTAINER(sub->hand.prev, core_entry, node);
         if (lost) {
@@ -296,7 +297,7 @@ static core_group *get_group(sut_core *c, const core_session *s, const sut_envel
     if (st == 0)
         return g;
     refuse(c, s, env, SUT_ERR_OVERLOADED, CORE_RETRY_UNKNOWN_MS,
-           st == -EBUSY  ? "a group of this name is just being deleted"
+           st == -EBUSY    ? "a group of this name is just being deleted"
            : st == -ENOSPC ? "there are too many groups"
                            : "the broker's memory is full");
     return NULL;

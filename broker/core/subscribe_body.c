@@ -1,4 +1,5 @@
-/* The body of subscribe. `start` is a word or a map, which no one record describes: it is read for itself, as either. */
+/* The body of subscribe. `start` is a word or a map, which no one record describes: it is read for itself, as either.
+ */
 #include "event_state.h"
 
 #include "base/arena.h"
