@@ -67,10 +67,9 @@ Test(ephemeral, filters_by_key)
     must_forget_markers(e);
     must_publish(u, "user.made", "41", "x");
     must_publish(u, "user.made", "42", "x");
-    peer_says(u, &(sut_envelope){.kind = SUT_PUBLISH,
-                                 .id = 1,
-                                 .subject = SUT_STR("user.made"),
-                                 .principal = {.user_id = 7, .level = 1}});
+    peer_says(
+        u, &(sut_envelope){
+               .kind = SUT_PUBLISH, .id = 1, .subject = SUT_STR("user.made"), .principal = {.user_id = 7, .level = 1}});
     journal_run();
     cr_assert_eq(must_get_event(e, 2, 1)->id, 5);
     cr_assert_eq(must_get_event(e, 3, 1)->id, 6);

@@ -104,7 +104,8 @@ Test(publish, a_batch_is_answered_with_all_sequences)
     peer_says(u, &(sut_envelope){.kind = SUT_PUBLISH, .id = 3, .body = {(const char *)b.data, b.len}});
     journal_run();
     const out *o = must_take(u, SUT_PUBLISHED);
-    static const uint8_t want[] = "\x82\xa9sequences\x92\x01\x02\xaa" "duplicates\x92\xc2\xc2";
+    static const uint8_t want[] = "\x82\xa9sequences\x92\x01\x02\xaa"
+                                  "duplicates\x92\xc2\xc2";
     cr_assert_eq(o->raw_len, sizeof(want) - 1);
     cr_assert_eq(memcmp(o->raw, want, o->raw_len), 0);
     peer_says(u, &(sut_envelope){.kind = SUT_PUBLISH, .id = 4, .body = SUT_STR("\x80")});

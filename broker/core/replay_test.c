@@ -135,8 +135,7 @@ Test(replay, a_redriven_letter_is_forgotten_when_it_is_acked_and_buried_again_wh
     cr_assert_eq(sut_core_redrive(h.core, h.now, SUT_STR("none"), 1, event, attempts, 1, error, sizeof(error)),
                  -ENOENT);
     cr_assert_eq(sut_core_redrive(h.core, h.now, SUT_STR("g"), 1, event, attempts, 1, error, sizeof(error)), 0);
-    cr_assert_eq(sut_core_redrive(h.core, h.now, SUT_STR("g"), 1, event, attempts, 1, error, sizeof(error)),
-                 -EALREADY);
+    cr_assert_eq(sut_core_redrive(h.core, h.now, SUT_STR("g"), 1, event, attempts, 1, error, sizeof(error)), -EALREADY);
     peer_answers(u, SUT_TERM, must_get_event(u, 1, 2), 0, "bad", "again");
     journal_run();
     cr_assert_eq(j->letter_count, 2);
