@@ -1,6 +1,6 @@
-/* A second world, for events: a journal that answers late, out of turn or not at all, consumers that ack, nack, give up,
- * hang and die, brokers that restart with nothing but what the journal holds; all from one seed. The oracle knows what
- * each group still owes, independently of the core. */
+/* A second world, for events: a journal that answers late, out of turn or not at all, consumers that ack, nack, give
+ * up, hang and die, brokers that restart with nothing but what the journal holds; all from one seed. The oracle knows
+ * what each group still owes, independently of the core. */
 #include "core/events.h"
 #include "sim.h"
 
@@ -384,14 +384,12 @@ static bool start(world *w)
     w->limits = SUT_CORE_EVENT_LIMITS_DEFAULT;
     w->limits.group_window = draw(w, 2) ? 20 : 65536;
     w->limits.group_bytes = draw(w, 2) ? 0 : 4u << 20;
-    if (sut_core_new(&w->core, NULL, &ops, w) ||
-        sut_core_events_start(w->core, &w->limits, &event_ops, 1, w->next))
+    if (sut_core_new(&w->core, NULL, &ops, w) || sut_core_events_start(w->core, &w->limits, &event_ops, 1, w->next))
         return false;
     sut_core_set_acl(w->core, w->now, w->acl);
     for (uint32_t i = 0; i < GROUPS; i++) {
-        if (w->saved_len[i] &&
-            sut_core_group_restore(w->core, w->now, sut_str_from(groups[i]),
-                                   (sut_str){(const char *)w->saved[i], w->saved_len[i]}))
+        if (w->saved_len[i] && sut_core_group_restore(w->core, w->now, sut_str_from(groups[i]),
+                                                      (sut_str){(const char *)w->saved[i], w->saved_len[i]}))
             broke(w, "a saved place cannot be read", i, 0);
     }
     return true;
@@ -478,8 +476,9 @@ bool sim_events_run(uint64_t seed, sim_result *result)
     w->now = SUT_NS_PER_S;
     w->next = 1;
     w->asks = calloc(ASKS, sizeof(ask));
-    result->ok = w->asks && !sut_acl_parse(&w->acl, SUT_STR("pub role=actor publish=>\ncon role=actor subscribe=>\n"),
-                                           error, sizeof(error)) &&
+    result->ok = w->asks &&
+                 !sut_acl_parse(&w->acl, SUT_STR("pub role=actor publish=>\ncon role=actor subscribe=>\n"), error,
+                                sizeof(error)) &&
                  start(w);
     for (uint32_t i = 0; i < STEPS && result->ok; i++)
         result->ok = step(w) && result->ok;
