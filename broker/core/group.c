@@ -231,6 +231,8 @@ static void pump(sut_core *c, core_group *g)
 {
     if (g->heap_len > 0 && !g->paused && g->stored && !g->window.held && !c->draining && !open_window(c, g))
         return;
+    if (!g->stored && g->dirty && !sut_node_linked(&g->save_timer.node))
+        core_group_save(c, g);
     core_group_forget(c, g);
     core_group_bury(c, g);
     core_group_deliver(c, g);

@@ -16,8 +16,10 @@ void core_group_dirty(sut_core *c, core_group *g)
         return;
     g->dirty = true;
     c->events->dirty++;
-    if (!g->saving)
-        arm(c, g, g->stored ? (g->saved_ns > c->now_ns ? g->saved_ns : c->now_ns) + pause_ns : c->now_ns);
+    if (!g->stored)
+        core_group_wake(c, g); /* at once: who subscribed waits for it */
+    else if (!g->saving)
+        arm(c, g, c->now_ns + pause_ns);
 }
 
 static void clean(struct core_events *e, core_group *g)

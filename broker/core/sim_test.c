@@ -21,3 +21,11 @@ Test(sim, equal_seeds_give_equal_outputs, .timeout = 60)
         cr_assert_eq(a.hash, b.hash);
     }
 }
+
+Test(sim, the_rules_of_events_hold_over_many_seeds, .timeout = 120)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        sim_result r;
+        cr_expect(sim_events_run(seed, &r), "seed %llu: %s", (unsigned long long)seed, r.reason);
+    }
+}

@@ -41,6 +41,9 @@ typedef struct sim_result {
 /* Runs one seed. Returns result->ok; out of memory is a failure too. */
 bool sim_run(const sim_options *options, sim_result *result);
 
+/* The world of events (events.c), the same way; `executions` are its deliveries. */
+bool sim_events_run(uint64_t seed, sim_result *result);
+
 /* ---- inside ---- */
 
 typedef struct sim_method {
