@@ -46,6 +46,8 @@ static sut_status add_services(sut_bridge *b)
 {
     for (size_t d = 0; d < sut_domain_count; d++) {
         for (size_t i = 0; i < sut_domains[d]->method_count; i++) {
+            if (!sut_domains[d]->methods[i]->http)
+                continue; /* nobody asks the edge for it */
             sut_status st = add_service(b, sut_domains[d]->methods[i]->service);
             if (st)
                 return st;
