@@ -1,6 +1,6 @@
-/* What the journal costs by itself, without a bus: appends one at a time and in batches, each call synced; publishes through
- * the service from a loop, one at a time and pipelined; replay; opening. The folder is the argument, or a new one under /tmp.
- * Usage: journal_bench [FOLDER [EVENTS]] */
+/* What the journal costs by itself, without a bus: appends one at a time and in batches, each call synced; publishes
+ * through the service from a loop, one at a time and pipelined; replay; opening. The folder is the argument, or a new
+ * one under /tmp. Usage: journal_bench [FOLDER [EVENTS]] */
 #include "base/clock.h"
 #include "journal/lmdb.h"
 #include "journal/service.h"
