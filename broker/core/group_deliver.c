@@ -200,9 +200,9 @@ void core_redrives_drop(sut_core *c, core_group *g)
 {
     while (!sut_list_empty(&g->redrives)) {
         core_entry *entry = SUT_CONTAINER(g->redrives.next, core_trouble, node)->entry;
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed is on no list any more
         core_entry_unlist(c, g, entry);
         core_entry_drop_copy(c, g, entry);
-        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is on no list any more
         free_redriven(c, g, entry);
     }
 }
