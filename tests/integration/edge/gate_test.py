@@ -180,7 +180,10 @@ class Revoked(unittest.TestCase):
         with Edge() as edge:
             self.assertEqual(edge.profile(token()).status, 200)
             edge.auth.methods["auth.revocations"] = lambda _: {"items": [{"id": 1}], "cursor": 1, "more": False}
-            wait_until(lambda: edge.profile(token()).status == 503, 8, "the edge to close")
+            edge.stop() # what was revoked is loaded at the start
+            edge.start(healthy=False)
+            wait_until(lambda: edge.profile(token()).status == 503, 8, "the edge to be closed")
+            self.assertEqual(edge.profile(token()).status, 503)
 
 
 class Keys(unittest.TestCase):
