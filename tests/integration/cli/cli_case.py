@@ -23,7 +23,7 @@ class CliCase(unittest.TestCase):
         cls.broker.env.update(SUT_JOURNAL_DIR=f"{cls.broker.dir}/journal")
         cls.broker.__enter__()
         cls.addClassCleanup(cls.broker.__exit__)
-        cls.broker.key("prober", "tool", "--publish", "probe.*", "--subscribe", "probe.*")
+        cls.broker.key("prober", "tool", "--call", "broker.groups", "--publish", "probe.*", "--subscribe", "probe.*")
 
     def sut(self, *arguments, **options):
         return self.broker.sut(*arguments, **options).stdout

@@ -242,7 +242,7 @@ class Replay(CliCase):
         other.env.update(SUT_JOURNAL_DIR=f"{other.dir}/journal")
         other.__enter__()
         self.addCleanup(other.__exit__)
-        other.key("copier", "tool", "--publish", "probe.*", "--subscribe", "probe.*")
+        other.key("copier", "operator", "--publish", "probe.*", "--subscribe", "probe.*")
         first = self.publish("copied", 1)
         last = self.publish("copied", 2)
         away = ("replay", "--from", str(first), "--to", str(last), "--subject", "probe.*", "--to-broker", other.endpoint,
