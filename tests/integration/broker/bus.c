@@ -82,6 +82,7 @@ static void env_of(bus *b, bus_env *e)
     env_setf(e, "SUT_ACL_FILE=%s/acl", b->dir);
     env_setf(e, "SUT_KEYS_DIR=%s/keys", b->dir);
     env_setf(e, "SUT_LIMITS_FILE=%s", b->limits);
+    env_setf(e, "SUT_JOURNAL_DIR=%s/journal", b->dir);
     if (b->silent_ms)
         env_setf(e, "SUT_BROKER_SILENT_MS=%d", b->silent_ms);
 }
