@@ -266,8 +266,10 @@ int sut_broker_new(sut_broker **out, const sut_broker_settings *settings, char *
     if (code)
         return code;
     sut_core_set_acl(b->core, sut_now_ns(), b->access.acl);
-    code = sut_events_open(b, error, error_size);
-    return code ? code : open_ports(b, error, error_size);
+    /* The ports first: the socket's lock tells two brokers apart in better words, and nobody is heard before the loop
+     * runs. */
+    code = open_ports(b, error, error_size);
+    return code ? code : sut_events_open(b, error, error_size);
 }
 
 sut_status sut_broker_run(sut_broker *b)
