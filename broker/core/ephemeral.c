@@ -24,10 +24,15 @@ static void gap(sut_core *c, core_subscription *sub, uint64_t from, uint64_t to,
     core_send_gap(c, sub, from, to, reason);
 }
 
+void core_ephemeral_arm(sut_core *c, core_subscription *sub)
+{
+    core_wheel_arm(&c->wheel, &sub->timer, c->now_ns + c->events->limits.marker_ms * SUT_NS_PER_MS);
+}
+
 static void marker(sut_core *c, core_subscription *sub)
 {
     core_send_marker(c, sub);
-    core_wheel_arm(&c->wheel, &sub->timer, c->now_ns + c->events->limits.marker_ms * SUT_NS_PER_MS);
+    core_ephemeral_arm(c, sub);
 }
 
 void core_ephemeral_marker(sut_core *c, core_subscription *sub)

@@ -321,6 +321,7 @@ void core_subscription_end(sut_core *c, core_subscription *sub, bool lost);
 void core_subscription_alarm(sut_core *c, core_subscription *sub); /* its timer */
 void core_subscriptions_retire(const core_session *s);             /* no more events of groups */
 void core_subscriptions_close(sut_core *c, core_session *s);
+void core_subscriptions_remark(sut_core *c, const core_session *s); /* the time between markers has changed */
 bool core_subscriptions_allowed(const sut_core *c, const core_session *s);
 /* subscribe_body.c */
 typedef struct core_wanted {
@@ -455,6 +456,7 @@ void core_ephemeral_ack(sut_core *c, core_subscription *sub, uint64_t sequence);
 void core_ephemeral_read_done(sut_core *c, const core_op *op, sut_status status, const core_found *f);
 void core_ephemeral_fall_behind(sut_core *c, core_subscription *sub, uint64_t sequence);
 void core_ephemeral_marker(sut_core *c, core_subscription *sub);
+void core_ephemeral_arm(sut_core *c, core_subscription *sub); /* the next marker */
 void core_ephemeral_pump(sut_core *c, core_subscription *sub);
 
 /* match.c: subject → who gets it. */

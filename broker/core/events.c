@@ -71,8 +71,11 @@ sut_status sut_core_events_start(sut_core *c, const sut_core_event_limits *limit
 
 void sut_core_set_event_limits(sut_core *c, const sut_core_event_limits *limits)
 {
-    if (c->events)
-        c->events->limits = *limits;
+    if (!c->events)
+        return;
+    c->events->limits = *limits;
+    for (sut_node *s = c->sessions.next; s != &c->sessions; s = s->next)
+        core_subscriptions_remark(c, SUT_CONTAINER(s, core_session, node));
 }
 
 void core_events_free(sut_core *c)

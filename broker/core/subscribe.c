@@ -205,6 +205,15 @@ void core_subscriptions_retire(const core_session *s)
     }
 }
 
+void core_subscriptions_remark(sut_core *c, const core_session *s)
+{
+    for (sut_node *n = s->subscriptions.next; n != &s->subscriptions; n = n->next) {
+        core_subscription *sub = SUT_CONTAINER(n, core_subscription, session_node);
+        if (!sub->group && sub->live && !sub->slow)
+            core_ephemeral_arm(c, sub);
+    }
+}
+
 void core_subscription_alarm(sut_core *c, core_subscription *sub)
 {
     if (sub->group)

@@ -126,6 +126,8 @@ TOKENS = {"user_id": 7, "username": "ada", "email": "ada@example.org", "access_t
 class Edge:
     def __init__(self, **settings):
         self.settings, self.broker, self.process, self.actors = settings, Broker(), None, {}
+        self.broker.env["SUT_LIMITS_FILE"] = f"{self.broker.dir}/limits"
+        open(f"{self.broker.dir}/limits", "wb").close()
         self.revocations = Revocations(self.broker)
 
     def __enter__(self):
@@ -185,6 +187,12 @@ class Edge:
             return status == 200 if healthy else True
         except OSError:
             return False
+
+    def markers_every(self, ms):
+        """From now on: how often the broker tells the edge that it has heard all."""
+        with open(f"{self.broker.dir}/limits", "w", encoding="ascii") as f:
+            f.write(f"marker_ms = {ms}\n")
+        self.broker.signal(signal.SIGHUP)
 
     def log(self):
         with open(f"{self.broker.dir}/edge.log", encoding="utf-8", errors="replace") as f:

@@ -142,7 +142,7 @@ class Revoked(unittest.TestCase):
             self.silence(edge)
 
     def silence(self, edge):
-        edge.revocations.silent = True
+        edge.markers_every(60_000)
         good = token(user_id=5, sid="s-5")
         self.assertEqual(edge.profile(good).status, 200)
         wait_until(lambda: edge.profile(good).status == 503, 8, "the edge to close")
@@ -154,7 +154,7 @@ class Revoked(unittest.TestCase):
         self.assertEqual(public.status, 200) # level 0 goes on, as nobody
         self.assertIsNone(edge.user.calls[-1].principal)
         wait_until(lambda: edge.get("/health").status == 503, 5, "health to say so")
-        edge.revocations.silent = False
+        edge.markers_every(500)
         wait_until(lambda: edge.profile(good).status == 200, 8, "the edge to open again")
 
     def test_closed_until_the_first_load(self):

@@ -83,7 +83,7 @@ class ActorTest(unittest.TestCase):
         with Actor(self.broker, self.postgres.url()) as actor:
             health = self.wait_healthy()
             self.assertEqual({d["name"]: d["status"] for d in health["dependencies"]},
-                             {"broker": "up", "postgres": "up"})
+                             {"broker": "up", "postgres": "up", "outbox": "up", "group:user-profile": "up"})
             self.assertIn("user.profile_get", [m["name"] for m in health["methods"]])
             created = self.call("user.profile_create", {"user_id": 32, "username": "grace"})
             self.assertEqual(created.returncode, 0, created.stderr)

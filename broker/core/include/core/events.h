@@ -94,6 +94,7 @@ typedef struct sut_core_event_ops {
  * next. Once. */
 SUT_MUST_CHECK sut_status sut_core_events_start(sut_core *c, const sut_core_event_limits *limits,
                                                 const sut_core_event_ops *ops, uint64_t first, uint64_t next);
+/* SIGHUP; holds for what comes after, and from now on for the markers of those who are subscribed. */
 void sut_core_set_event_limits(sut_core *c, const sut_core_event_limits *limits);
 /* What ops.save wrote in an earlier life; right after sut_core_events_start. -EBADMSG if it cannot be read. */
 SUT_MUST_CHECK sut_status sut_core_group_restore(sut_core *c, uint64_t now_ns, sut_str group, sut_str value);
