@@ -47,16 +47,21 @@ bool sut_control_queue(sut_control *c, uint64_t call, uint64_t session, sut_str 
 {
     const sut_control_method *method = find(subject);
     const size_t kept = method && method->run ? body.len : 0; /* the others take no arguments */
-    char *copy = NULL;
+    sut_control_call *slot = &c->waiting[(c->first + c->count) % SUT_CONTROL_MAX];
 
     if (c->count == SUT_CONTROL_MAX || c->bytes + kept > SUT_CONTROL_BYTES)
         return false;
-    if (kept && !(copy = malloc(kept)))
-        return false;
-    if (kept)
+    *slot = (sut_control_call){call, session, method, SUT_STR_NONE};
+    if (kept) {
+        char *copy = malloc(kept);
+        if (!copy)
+            return false;
         memcpy(copy, body.ptr, kept);
+        slot->body = (sut_str){copy, kept};
+        // cppcheck-suppress memleak ; freed with the answer
+    }
     c->bytes += kept;
-    c->waiting[(c->first + c->count++) % SUT_CONTROL_MAX] = (sut_control_call){call, session, method, {copy, kept}};
+    c->count++;
     return true;
 }
 

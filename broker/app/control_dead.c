@@ -147,16 +147,17 @@ static void answer_letter(sut_control_request *rq, sut_status status)
         (void)fails(rq, -ENOMEM);
         return;
     }
-    sut_control_reply(rq, &(broker_dead_letter_out){
-                              .letter = &head,
-                              .publisher = d->event.publisher.ptr ? d->event.publisher : SUT_STR(""),
-                              .user_id = d->event.principal.user_id,
-                              .has_user_id = d->event.principal.user_id ? SUT_PRESENT : SUT_ABSENT,
-                              .traceparent = d->event.traceparent,
-                              .has_traceparent = d->event.traceparent.len ? SUT_PRESENT : SUT_ABSENT,
-                              .attempt_list = {(void *)(uintptr_t)attempts, d->attempt_count},
-                              .body = {(const char *)shown.data, shown.len},
-                          });
+    const broker_dead_letter_out out = {
+        .letter = &head,
+        .publisher = d->event.publisher.ptr ? d->event.publisher : SUT_STR(""),
+        .user_id = d->event.principal.user_id,
+        .has_user_id = d->event.principal.user_id ? SUT_PRESENT : SUT_ABSENT,
+        .traceparent = d->event.traceparent,
+        .has_traceparent = d->event.traceparent.len ? SUT_PRESENT : SUT_ABSENT,
+        .attempt_list = {(void *)(uintptr_t)attempts, d->attempt_count},
+        .body = {(const char *)shown.data, shown.len},
+    };
+    sut_control_reply(rq, &out);
 }
 
 void sut_control_dead_letter(sut_control_request *rq)

@@ -139,6 +139,12 @@ static bool collecting_init(collecting *c, sut_control_request *rq)
     return c->items != NULL;
 }
 
+static void reply_groups(sut_control_request *rq, const collecting *c)
+{
+    const broker_groups_out out = {.groups_total = (int32_t)c->total, .groups = {c->items, c->count}};
+    sut_control_reply(rq, &out);
+}
+
 void sut_control_groups(sut_control_request *rq)
 {
     const broker_groups_in *in = rq->in;
@@ -155,7 +161,14 @@ void sut_control_groups(sut_control_request *rq)
         sut_control_fail(rq, SUT_ERR_NOT_FOUND, "there is no group %.*s; broker.groups lists them",
                          SUT_STR_FMT(c.only));
     else
-        sut_control_reply(rq, &(broker_groups_out){.groups_total = (int32_t)c.total, .groups = {c.items, c.count}});
+        reply_groups(rq, &c);
+}
+
+static void reply_subscriptions(sut_control_request *rq, const collecting *c)
+{
+    const broker_subscriptions_out out = {.subscriptions_total = (int32_t)c->total,
+                                          .subscriptions = {c->items, c->count}};
+    sut_control_reply(rq, &out);
 }
 
 void sut_control_subscriptions(sut_control_request *rq)
@@ -168,8 +181,7 @@ void sut_control_subscriptions(sut_control_request *rq)
     if (c.failed)
         sut_control_fail(rq, SUT_ERR_OVERLOADED, "no memory");
     else
-        sut_control_reply(rq, &(broker_subscriptions_out){.subscriptions_total = (int32_t)c.total,
-                                                          .subscriptions = {c.items, c.count}});
+        reply_subscriptions(rq, &c);
 }
 
 /* ---- commands ---- */
@@ -191,6 +203,7 @@ static bool command(sut_control_request *rq, const sut_group_command *cmd)
 void sut_control_group_create(sut_control_request *rq)
 {
     const broker_group_create_in *in = rq->in;
+    const broker_group_create_out out = {.group = in->group};
     const sut_group_command cmd = {
         .action = SUT_GROUP_CREATE,
         .group = in->group,
@@ -201,31 +214,37 @@ void sut_control_group_create(sut_control_request *rq)
     };
 
     if (command(rq, &cmd))
-        sut_control_reply(rq, &(broker_group_create_out){.group = in->group});
+        sut_control_reply(rq, &out);
 }
 
 void sut_control_group_pause(sut_control_request *rq)
 {
     const broker_group_pause_in *in = rq->in;
+    const broker_group_pause_out out = {.group = in->group};
+    const sut_group_command cmd = {.action = SUT_GROUP_PAUSE, .group = in->group};
 
-    if (command(rq, &(sut_group_command){.action = SUT_GROUP_PAUSE, .group = in->group}))
-        sut_control_reply(rq, &(broker_group_pause_out){.group = in->group});
+    if (command(rq, &cmd))
+        sut_control_reply(rq, &out);
 }
 
 void sut_control_group_resume(sut_control_request *rq)
 {
     const broker_group_resume_in *in = rq->in;
+    const broker_group_resume_out out = {.group = in->group};
+    const sut_group_command cmd = {.action = SUT_GROUP_RESUME, .group = in->group};
 
-    if (command(rq, &(sut_group_command){.action = SUT_GROUP_RESUME, .group = in->group}))
-        sut_control_reply(rq, &(broker_group_resume_out){.group = in->group});
+    if (command(rq, &cmd))
+        sut_control_reply(rq, &out);
 }
 
 void sut_control_group_delete(sut_control_request *rq)
 {
     const broker_group_delete_in *in = rq->in;
+    const broker_group_delete_out out = {.group = in->group};
+    const sut_group_command cmd = {.action = SUT_GROUP_DELETE, .group = in->group};
 
-    if (command(rq, &(sut_group_command){.action = SUT_GROUP_DELETE, .group = in->group}))
-        sut_control_reply(rq, &(broker_group_delete_out){.group = in->group});
+    if (command(rq, &cmd))
+        sut_control_reply(rq, &out);
 }
 
 typedef struct finding {
@@ -245,13 +264,17 @@ static void find_group(const sut_core_group_view *v, void *arg)
 void sut_control_group_stop(sut_control_request *rq)
 {
     const broker_group_stop_in *in = rq->in;
+    const sut_group_command cmd = {.action = SUT_GROUP_STOP, .group = in->group};
+    broker_group_stop_out out = {.group = in->group};
     finding f = {.name = in->group};
 
     sut_core_each_group(rq->broker->core, find_group, &f);
     if (f.found && !f.replaying)
         sut_control_fail(rq, SUT_ERR_CONFLICT, "nothing is replayed to %.*s", SUT_STR_FMT(in->group));
-    else if (command(rq, &(sut_group_command){.action = SUT_GROUP_STOP, .group = in->group}))
-        sut_control_reply(rq, &(broker_group_stop_out){.group = in->group, .at = (int64_t)f.at});
+    else if (command(rq, &cmd)) {
+        out.at = (int64_t)f.at;
+        sut_control_reply(rq, &out);
+    }
 }
 
 /* ---- replay: the journal says first what the range is ---- */

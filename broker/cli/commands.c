@@ -71,8 +71,9 @@ const char *const cli_group_titles[CLI_GROUP_COUNT] = {
 #define LIST(...)                                                                                                      \
     (const char *const[])                                                                                              \
     {                                                                                                                  \
-        __VA_ARGS__ __VA_OPT__(, ) NULL                                                                                \
+        __VA_ARGS__, NULL                                                                                              \
     }
+#define NO_OPTIONS ((const char *const[]){NULL})
 
 #define COMMAND(GROUP, NAME, POSITIONS, MIN, MAX, OPTIONS, WORDS, EXAMPLES, RUN, SUMMARY)                              \
     {                                                                                                                  \
@@ -86,7 +87,7 @@ const cli_command cli_commands[] = {
             "call a method"),
     COMMAND(CLI_CALLS, "methods", "[NAME]", 0, 1, LIST("--names", "--events"), NULL, EXAMPLES_METHODS, cli_run_methods,
             "methods that can be called, events that can be published; the fields of one"),
-    COMMAND(CLI_CALLS, "ping", "", 0, 0, LIST(), NULL, NULL, cli_run_ping,
+    COMMAND(CLI_CALLS, "ping", "", 0, 0, NO_OPTIONS, NULL, NULL, cli_run_ping,
             "is the broker there, and how fast does it answer"),
 
     COMMAND(CLI_EVENTS, "publish", "[SUBJECT] [JSON | - | @FILE]", 0, 2,
@@ -104,11 +105,11 @@ const cli_command cli_commands[] = {
             LIST("stats", "verify", "export", "backup"), EXAMPLES_JOURNAL, cli_run_journal,
             "what the journal holds; check it, print it, copy it while it runs"),
 
-    COMMAND(CLI_WATCHING, "status", "", 0, 0, LIST(), NULL, NULL, cli_run_status,
+    COMMAND(CLI_WATCHING, "status", "", 0, 0, NO_OPTIONS, NULL, NULL, cli_run_status,
             "what the broker does: load, services, peers"),
-    COMMAND(CLI_WATCHING, "services", "", 0, 0, LIST(), NULL, NULL, cli_run_services,
+    COMMAND(CLI_WATCHING, "services", "", 0, 0, NO_OPTIONS, NULL, NULL, cli_run_services,
             "services, their instances, credits, queues and latencies"),
-    COMMAND(CLI_WATCHING, "peers", "", 0, 0, LIST(), NULL, NULL, cli_run_peers, "who is connected"),
+    COMMAND(CLI_WATCHING, "peers", "", 0, 0, NO_OPTIONS, NULL, NULL, cli_run_peers, "who is connected"),
     COMMAND(CLI_WATCHING, "top", "", 0, 0, LIST("--once", "--interval"), NULL, EXAMPLES_TOP, cli_run_top,
             "the load, live: services, groups, journal"),
     COMMAND(CLI_WATCHING, "tap", "[SUBJECT]...", 0, 16,
@@ -133,14 +134,14 @@ const cli_command cli_commands[] = {
             "build a projection anew, compare, swap"),
     COMMAND(CLI_REPAIRS, "saga", "list [SERVICE] | show SERVICE ID | retry SERVICE ID", 1, 3, LIST("--limit", "--yes"),
             LIST("list", "show", "retry"), EXAMPLES_SAGA, cli_run_saga, "sagas under way or stuck"),
-    COMMAND(CLI_REPAIRS, "fixture", "FILE NAME", 1, 2, LIST(), NULL, EXAMPLES_FIXTURE, cli_run_fixture,
+    COMMAND(CLI_REPAIRS, "fixture", "FILE NAME", 1, 2, NO_OPTIONS, NULL, EXAMPLES_FIXTURE, cli_run_fixture,
             "make a test case of a recorded file"),
 
-    COMMAND(CLI_SETTING_UP, "key", "new | revoke | list", 0, 0, LIST(), LIST("new", "revoke", "list"), NULL, NULL,
+    COMMAND(CLI_SETTING_UP, "key", "new | revoke | list", 0, 0, NO_OPTIONS, LIST("new", "revoke", "list"), NULL, NULL,
             "add and remove peers"),
-    COMMAND(CLI_SETTING_UP, "completion", "bash | zsh", 1, 1, LIST(), LIST("bash", "zsh"), NULL, cli_run_completion,
+    COMMAND(CLI_SETTING_UP, "completion", "bash | zsh", 1, 1, NO_OPTIONS, LIST("bash", "zsh"), NULL, cli_run_completion,
             "print the completion script of a shell"),
-    COMMAND(CLI_SETTING_UP, "help", "[COMMAND]", 0, 1, LIST(), NULL, NULL, cli_run_help, "print help"),
-    COMMAND(CLI_SETTING_UP, "version", "", 0, 0, LIST(), NULL, NULL, cli_run_version, "print the version"),
+    COMMAND(CLI_SETTING_UP, "help", "[COMMAND]", 0, 1, NO_OPTIONS, NULL, NULL, cli_run_help, "print help"),
+    COMMAND(CLI_SETTING_UP, "version", "", 0, 0, NO_OPTIONS, NULL, NULL, cli_run_version, "print the version"),
 };
 const size_t cli_command_count = SUT_ARRAY_LEN(cli_commands);

@@ -133,7 +133,9 @@ static void note(const cli_args *a, const json_t *reply, change *c, FILE *out)
     if (a->json)
         cli_dump(reply, out);
     json_array_foreach(failed, i, v)
+    {
         cli_complain("%.0f: %s: %s", cli_num(v, "id"), cli_txt(v, "code"), cli_txt(v, "message"));
+    }
 }
 
 static int send_page(const cli_args *a, sut_client *client, json_t *ids, change *c, FILE *out)

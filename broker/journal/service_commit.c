@@ -31,6 +31,13 @@ typedef struct plan {
     journal_dead_op *dead;
 } plan;
 
+static journal_dead_op dead_op(const write_job *job)
+{
+    if (job->kind == WRITE_DEAD_PUT)
+        return (journal_dead_op){.put = &job->dead};
+    return (journal_dead_op){.remove = job->ids, .remove_count = job->count};
+}
+
 static bool plan_make(plan *p, commit_batch *cb, const choice *c)
 {
     size_t groups = 0, values = 0, dead = 0;
@@ -57,9 +64,7 @@ static bool plan_make(plan *p, commit_batch *cb, const choice *c)
             for (size_t i = 0; i < job->count; i++)
                 p->values[p->write.value_count++] = job->values[i];
         else
-            p->dead[p->write.dead_count++] = job->kind == WRITE_DEAD_PUT
-                                                 ? (journal_dead_op){.put = &job->dead}
-                                                 : (journal_dead_op){.remove = job->ids, .remove_count = job->count};
+            p->dead[p->write.dead_count++] = dead_op(job);
     }
     return true;
 }

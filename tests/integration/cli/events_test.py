@@ -213,6 +213,10 @@ class Journal(CliCase):
 
 
 class Replay(CliCase):
+    def wait_replaying(self, group):
+        wait_until(lambda: self.broker.sut("groups", group, check=False).returncode == 0
+                   and self.group(group)["state"] == "replaying", 20, "the replay")
+
     def test_into_a_new_group(self):
         first = self.publish("again", 1)
         last = self.publish("again", 2)
@@ -220,6 +224,7 @@ class Replay(CliCase):
                                                "--to-group", "second", "--dry-run"))
         replay = self.start("replay", "--from", str(first), "--to", str(last), "--subject", "probe.*", "--to-group", "second",
                             "--yes")
+        self.wait_replaying("second") # a subscriber that comes before it would make the group, which is then in use
         got = self.lines("subscribe", "probe.*", "--group", "second", "--limit", "2", "--json", name="prober")
         self.assertEqual([(g["body"]["n"], g.get("replayed")) for g in got], [(1, True), (2, True)])
         out, err = replay.communicate(timeout=30)
@@ -230,8 +235,7 @@ class Replay(CliCase):
         last = self.publish("stop", 2)
         replay = self.start("replay", "--from", str(first), "--to", str(last), "--subject", "probe.*", "--to-group", "stopped",
                             "--yes")
-        wait_until(lambda: self.broker.sut("groups", "stopped", check=False).returncode == 0
-                   and self.group("stopped")["state"] == "replaying", 20, "the replay")
+        self.wait_replaying("stopped")
         code, _, err = self.interrupt(replay)
         self.assertEqual(code, 75, err)
         self.assertIn("sut replay --from", err)

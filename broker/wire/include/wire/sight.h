@@ -15,9 +15,9 @@ typedef enum sut_sight_kind {
 
 typedef struct sut_sight {
     sut_sight_kind kind;
-    int64_t at_us;     /* UTC, of this sight */
-    uint64_t took_us;  /* of the end of a call (from its acceptance) or of a delivery (from its sending) */
-    sut_str from, to;  /* instances' names where there are several of a peer, else peers' names */
+    int64_t at_us;    /* UTC, of this sight */
+    uint64_t took_us; /* of the end of a call (from its acceptance) or of a delivery (from its sending) */
+    sut_str from, to; /* instances' names where there are several of a peer, else peers' names */
     sut_str subject, key, traceparent;
     sut_str parent_id; /* the span that caused this one: 16 hex digits, or absent */
     sut_principal principal;
