@@ -19,6 +19,8 @@ static void acked(sut_core *c, core_group *g, core_entry *entry)
 {
     g->acked_total++;
     core_tell_delivery(c, "acked", g, entry->member, entry, NULL);
+    if (c->watched & SUT_SIGHT_DELIVERY)
+        core_see_delivery(c, g, entry, SUT_STR("acked"));
     core_entry_take_back(c, g, entry);
     if (entry->trouble && entry->trouble->forget) { /* redriven: it is a dead letter no more */
         sut_list_push_back(&g->forgets, &entry->trouble->forget->node);
@@ -33,7 +35,8 @@ static void failed(sut_core *c, core_group *g, core_entry *entry, const sut_enve
     core_fault f = {.outcome = term ? "termed" : "nacked",
                     .code = term ? SUT_STR("term") : SUT_STR("nack"),
                     .delay_ms = env->opt.retry_after_ms,
-                    .never_again = term};
+                    .never_again = term,
+                    .by_consumer = true};
     sut_error_body body;
     sut_arena_reset(c->arena);
     if (env->body.len > 0 && sut_error_body_decode(c->arena, env->body, &body) == 0) {

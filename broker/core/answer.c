@@ -53,6 +53,8 @@ void core_call_fail(sut_core *c, core_call *call, const core_error *e)
     const core_session *caller = call->caller;
     core_call_settle(c, call, e->err);
     core_send_error(c, caller, call->caller_id, call->attempt, core_call_subject(call), e);
+    if (c->watched & SUT_SIGHT_ERROR)
+        core_see_failure(c, call, caller, e->err);
     if (call->state == CORE_CALL_GIVEN)
         core_call_forget_copy(c, call);
     else

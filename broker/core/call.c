@@ -7,6 +7,8 @@ static void refuse(sut_core *c, const core_session *s, const sut_envelope *env, 
 {
     c->counts.errors_total++;
     core_send_error(c, s, env->id, 0, env->subject, e);
+    if (c->watched & SUT_SIGHT_ERROR)
+        core_see_refusal(c, s, env, e->err);
 }
 
 static void refuse_right(sut_core *c, const core_session *s, const sut_envelope *env, const char *what,
@@ -77,6 +79,8 @@ static core_call *take_on(sut_core *c, core_session *s, const sut_envelope *env,
     call->pinned = env->opt.instance.ptr != NULL && env->opt.instance.len > 0;
     call->subject_len = (uint8_t)env->subject.len;
     memcpy(call->subject, env->subject.ptr, env->subject.len);
+    if (c->watched & CORE_SIGHTS_OF_CALLS)
+        core_call_note_origin(c, call, env);
     sut_list_push_back(&s->calls, &call->caller_node);
     s->calls_pending++;
     c->pending++;
@@ -210,6 +214,8 @@ void core_call_cancel_input(sut_core *c, core_session *s, const sut_envelope *en
 void core_call_abandon(sut_core *c, core_call *call)
 {
     withdraw(c, call);
+    if (c->watched & SUT_SIGHT_ERROR)
+        core_see_error(c, call, call->caller, NULL, SUT_STR("cancelled"), SUT_STR_NONE);
     core_call_settle(c, call, SUT_ERR_CANCELLED);
     if (call->state == CORE_CALL_GIVEN)
         core_call_forget_copy(c, call);

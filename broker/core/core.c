@@ -74,6 +74,7 @@ sut_core *sut_core_free(sut_core *c)
         return NULL;
     /* Whoever still waits gets no answer from a broker that is gone: outputs stop first. */
     c->ops = (sut_core_ops){0};
+    c->watched = 0;
     for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next)
         SUT_CONTAINER(n, core_session, node)->closing = SUT_CONTAINER(n, core_session, node)->draining = true;
     while (!sut_list_empty(&c->sessions))
@@ -89,6 +90,11 @@ sut_core *sut_core_free(sut_core *c)
     sut_buf_deinit(&c->scratch);
     free(c);
     return NULL;
+}
+
+void sut_core_watch(sut_core *c, uint32_t kinds)
+{
+    c->watched = c->ops.seen ? kinds : 0;
 }
 
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits)

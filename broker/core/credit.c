@@ -140,6 +140,8 @@ void core_hand_give(sut_core *c, core_instance *inst, core_call *call, const sut
     out.opt = (sut_envelope_options){
         .idempotency_key = env->opt.idempotency_key, .instance = env->opt.instance, .attempt = call->attempt};
     core_emit(c, s, &out);
+    if (c->watched & SUT_SIGHT_CALL)
+        core_see_call(c, call, s, env);
     if (!call->idempotent || call->pinned)
         core_call_forget_copy(c, call);
 }

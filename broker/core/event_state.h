@@ -348,6 +348,10 @@ bool core_deliverable(const sut_stored_event *event); /* fits whatever the broke
 void core_tell_delivery(sut_core *c, const char *outcome, const core_group *g, const core_subscription *sub,
                         const core_entry *entry, const sut_stored_event *event);
 
+/* sight.c: each is called only if its kind is watched. */
+void core_see_event(sut_core *c, const sut_stored_event *event);
+void core_see_delivery(sut_core *c, const core_group *g, const core_entry *entry, sut_str code);
+
 /* lane.c */
 uint64_t core_key_hash(uint64_t seed, sut_str key);
 /* Appends the entry to the lane of the key; false: out of memory. */
@@ -415,6 +419,7 @@ typedef struct core_fault {
     sut_str code, message;
     uint32_t delay_ms; /* nack: named by its consumer */
     bool at_once, never_again;
+    bool by_consumer; /* it said so itself */
 } core_fault;
 void core_entry_failed(sut_core *c, core_group *g, core_entry *entry, const core_fault *f);
 void core_entry_again(sut_core *c, core_trouble *t); /* its timer */

@@ -167,6 +167,8 @@ void sut_core_appended(sut_core *c, uint64_t now_ns, const sut_stored_event *eve
             continue;
         if (events[i].sequence > e->next) /* something was not told: it is read */
             all_fall_behind(c, e->next);
+        if (c->watched & SUT_SIGHT_EVENT)
+            core_see_event(c, &events[i]);
         fan_out(c, &events[i]);
         e->next = events[i].sequence + 1;
     }

@@ -124,6 +124,8 @@ void core_entry_failed(sut_core *c, core_group *g, core_entry *entry, const core
     core_subscription *sub = entry->member;
     core_trouble *t = core_trouble_of(c, g, entry);
     core_tell_delivery(c, f->outcome, g, sub, entry, NULL);
+    if (c->watched & SUT_SIGHT_DELIVERY)
+        core_see_delivery(c, g, entry, f->by_consumer ? f->code : sut_str_from(f->outcome));
     if (t)
         core_trouble_note(c, t, entry->attempt, c->events->ops.wall_us(c->app), sut_str_from(sub->session->name),
                           f->code, f->message);

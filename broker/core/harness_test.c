@@ -75,9 +75,10 @@ static void on_emit(void *app, uint64_t session, const sut_envelope *env)
     sut_arena *a = NULL;
     sut_error_body e;
     cr_assert_eq(sut_arena_new(&a, 0), 0);
-    cr_assert_eq(sut_error_body_decode(a, env->body, &e), 0);
-    copy_text(o->code, sizeof(o->code), e.code);
-    copy_text(o->message, sizeof(o->message), e.message);
+    if (sut_error_body_decode(a, env->body, &e) == 0) { /* else it has no code */
+        copy_text(o->code, sizeof(o->code), e.code);
+        copy_text(o->message, sizeof(o->message), e.message);
+    }
     sut_arena_free(a);
 }
 
@@ -129,6 +130,40 @@ static void on_finished(void *app, sut_str subject, uint64_t took_ns, int err)
     h.finished_ns = took_ns;
 }
 
+static void keep_text(sighted *s, size_t i, sut_str *str)
+{
+    if (!str->ptr)
+        return;
+    copy_text(s->text[i], sizeof(s->text[i]), *str);
+    str->ptr = s->text[i];
+}
+
+static void on_seen(void *app, sut_sight *sight)
+{
+    (void)app;
+    cr_assert_lt(h.sight_count, SUT_ARRAY_LEN(h.sights));
+    sighted *s = &h.sights[h.sight_count++];
+    s->sight = *sight;
+    sut_str *const strings[] = {&s->sight.from,        &s->sight.to,        &s->sight.subject,           &s->sight.key,
+                                &s->sight.traceparent, &s->sight.parent_id, &s->sight.principal.session, &s->sight.code,
+                                &s->sight.group,       &s->sight.body};
+    for (size_t i = 0; i < SUT_ARRAY_LEN(strings); i++)
+        keep_text(s, i, strings[i]);
+}
+
+const sut_sight *must_see(sut_sight_kind kind)
+{
+    cr_assert_lt(h.sights_taken, h.sight_count, "nothing was seen");
+    const sut_sight *s = &h.sights[h.sights_taken++].sight;
+    cr_assert_eq(s->kind, kind, "kind %d instead of %d", (int)s->kind, (int)kind);
+    return s;
+}
+
+void must_see_nothing(void)
+{
+    cr_assert_eq(h.sights_taken, h.sight_count, "more was seen");
+}
+
 void use_acl(const char *text)
 {
     char error[128];
@@ -145,7 +180,8 @@ void setup_with(const sut_core_limits *limits)
                                      .method = on_method,
                                      .control = on_control,
                                      .refused = on_refused,
-                                     .finished = on_finished};
+                                     .finished = on_finished,
+                                     .seen = on_seen};
     sut_core_free(h.core);
     sut_acl_free(h.acl);
     h = (harness){.now = SUT_NS_PER_S};

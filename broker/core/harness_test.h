@@ -32,12 +32,19 @@ typedef struct out { /* one output */
     bool taken;
 } out;
 
+typedef struct sighted { /* one sight, with what it borrowed */
+    sut_sight sight;
+    char text[10][512];
+} sighted;
+
 typedef struct harness {
     sut_core *core;
     sut_acl *acl;
     uint64_t now;
     out outs[OUT_MAX];
     uint32_t out_count;
+    sighted sights[64];
+    uint32_t sight_count, sights_taken;
     uint64_t control_call;
     bool control_answers_at_once;
     char refused_what[32];
@@ -65,6 +72,9 @@ void pass_ms(uint64_t ms); /* in steps, as the core asks to be ticked; peers ans
 void pass_silently_ms(uint64_t ms);
 /* The next output to the session that was not taken; NULL if there is none. Pings are left out. */
 const out *take(uint64_t session);
+/* The next sight, which is of that kind. */
+const sut_sight *must_see(sut_sight_kind kind);
+void must_see_nothing(void);
 const out *must_take(uint64_t session, sut_kind kind);
 void must_get_error(uint64_t session, uint64_t id, const char *code);
 void must_get_reply(uint64_t session, uint64_t id, const char *body);

@@ -283,6 +283,7 @@ void core_hello_input(sut_core *c, core_session *s, const sut_envelope *env)
     s->role = sut_acl_role(s->acl);
     s->ready = true;
     s->pings_out = 0;
+    core_see_names(c, sut_str_from(s->name));
     if (!send_welcome(c, s, env->id) || start_services(c, s, &body)) {
         core_session_drop(c, s, SUT_DROP_LIMIT, env->id,
                           &(core_error){SUT_ERR_OVERLOADED, CORE_RETRY_UNKNOWN_MS, "too many services or credits"});

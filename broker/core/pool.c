@@ -92,9 +92,19 @@ static void trim(struct core_pool *p)
     put_on_free_list(p, p->slabs);
 }
 
+static void forget_origin(sut_core *c, core_call *call)
+{
+    if (!call->origin)
+        return;
+    c->counts.bytes_held -= call->origin->size;
+    free(call->origin);
+    call->origin = NULL;
+}
+
 void core_call_free(sut_core *c, core_call *call)
 {
     core_call_forget_copy(c, call);
+    forget_origin(c, call);
     core_wheel_cancel(&c->wheel, &call->timer);
     sut_list_push_front(&c->pool->free, &call->place_node);
     c->counts.bytes_held -= sizeof(core_call);
@@ -119,7 +129,7 @@ bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env)
     if (call->copy)
         return true;
     size_t bytes = env->key.len + env->principal.session.len + env->traceparent.len + env->opt.idempotency_key.len +
-                   env->opt.instance.len + env->body.len + 6;
+                   env->opt.instance.len + env->opt.parent_id.len + env->body.len + 7;
     size_t size = sizeof(core_copy) + bytes;
     if (!charge(c, size))
         return false;
@@ -137,6 +147,7 @@ bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env)
     copy->env.traceparent = keep_str(&at, env->traceparent);
     copy->env.opt.idempotency_key = keep_str(&at, env->opt.idempotency_key);
     copy->env.opt.instance = keep_str(&at, env->opt.instance);
+    copy->env.opt.parent_id = keep_str(&at, env->opt.parent_id);
     copy->env.body = keep_str(&at, env->body);
     call->copy = copy;
     return true;
@@ -149,4 +160,25 @@ void core_call_forget_copy(sut_core *c, core_call *call)
     c->counts.bytes_held -= call->copy->size;
     free(call->copy);
     call->copy = NULL;
+}
+
+void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env)
+{
+    const size_t bytes = env->key.len + env->principal.session.len + env->traceparent.len + env->opt.parent_id.len + 4;
+    const size_t size = sizeof(core_origin) + bytes;
+    if (!charge(c, size))
+        return;
+    core_origin *o = malloc(size);
+    if (!o) {
+        c->counts.bytes_held -= size;
+        return;
+    }
+    char *at = o->bytes;
+    o->size = size;
+    o->principal = env->principal;
+    o->principal.session = keep_str(&at, env->principal.session);
+    o->key = keep_str(&at, env->key);
+    o->traceparent = keep_str(&at, env->traceparent);
+    o->parent_id = keep_str(&at, env->opt.parent_id);
+    call->origin = o;
 }

@@ -17,7 +17,20 @@ static bool claims_not_executed(sut_core *c, const sut_envelope *env)
                     desc->err == SUT_ERR_NO_SUCH_SERVICE);
 }
 
-static void pass_on(sut_core *c, core_call *call, const sut_envelope *env)
+static void see_end(sut_core *c, const core_call *call, const core_session *from, const sut_envelope *env)
+{
+    sut_error_body body;
+    if (env->kind == SUT_REPLY) {
+        core_see_reply(c, call, call->caller, from, env->body);
+        return;
+    }
+    sut_arena_reset(c->arena);
+    if (sut_error_body_decode(c->arena, env->body, &body))
+        body.code = SUT_STR_NONE;
+    core_see_error(c, call, call->caller, from, body.code, env->body);
+}
+
+static void pass_on(sut_core *c, core_call *call, const core_session *from, const sut_envelope *env)
 {
     const core_session *caller = call->caller;
     bool is_error = env->kind == SUT_ERROR_REPLY;
@@ -41,6 +54,8 @@ static void pass_on(sut_core *c, core_call *call, const sut_envelope *env)
         return;
     }
     core_emit(c, caller, &out);
+    if (c->watched & (is_error ? SUT_SIGHT_ERROR : SUT_SIGHT_REPLY))
+        see_end(c, call, from, env);
     core_call_settle(c, call, is_error ? SUT_ERR_DOMAIN_FIRST : SUT_ERR_NONE);
     core_call_free(c, call);
 }
@@ -97,7 +112,7 @@ void core_reply_input(sut_core *c, core_session *s, const sut_envelope *env)
         fail_over(c, call);
         core_service_pump(c, inst->service);
     } else {
-        pass_on(c, call, env);
+        pass_on(c, call, s, env);
     }
     core_instance_pump(c, inst);
 }

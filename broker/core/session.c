@@ -155,6 +155,7 @@ void core_session_close(sut_core *c, core_session *s)
     core_subscriptions_close(c, s);
     while (!sut_list_empty(&s->instances))
         core_instance_remove(c, SUT_CONTAINER(s->instances.next, core_instance, session_node));
+    core_see_names(c, sut_str_from(s->name));
     free_session(s);
 }
 

@@ -31,6 +31,14 @@ typedef struct core_copy {
     char bytes[];
 } core_copy;
 
+/* What the sight of a call's end tells of its beginning. */
+typedef struct core_origin {
+    size_t size; /* of the whole allocation */
+    sut_principal principal;
+    sut_str key, traceparent, parent_id;
+    char bytes[];
+} core_origin;
+
 typedef enum core_call_state {
     CORE_CALL_QUEUED, /* on its service's queue, or if pinned on its instance's */
     CORE_CALL_GIVEN,  /* in the hand of `instance` */
@@ -46,6 +54,7 @@ struct core_call {
     core_service *service;   /* NULL: control */
     core_instance *instance; /* given to; or pinned to, while queued */
     core_copy *copy;         /* NULL unless queued, or idempotent */
+    core_origin *origin;     /* NULL unless somebody watches */
     uint64_t caller_id;      /* correlation id of the caller's session */
     uint64_t given_id;       /* … of the instance's session; of a control call: its handle */
     uint64_t sequence;       /* order of acceptance */
@@ -119,6 +128,7 @@ struct core_session {
     const sut_acl_entry *acl; /* NULL: no such peer (any more) */
     sut_role role;            /* as of hello */
     bool ready, draining, closing;
+    bool several; /* sessions of this name: sights tell them apart by instance */
     uint32_t pings_out;
     uint64_t farewell_ping; /* behind our bye; its pong says that all sent before it was read. 0: none out */
     sut_node calls;         /* as a caller, in order of acceptance */
@@ -145,6 +155,7 @@ struct sut_core {
     sut_core_limits limits;
     sut_core_ops ops;
     void *app;
+    uint32_t watched; /* kinds of sights */
     const sut_acl *acl;
     uint64_t now_ns;
     char broker_name[CORE_NAME_MAX + 1];
@@ -194,6 +205,22 @@ void core_call_free(sut_core *c, core_call *call); /* with its copy; on no list 
 /* Keeps a copy of the request in the call (if it has none yet). False: over the bound or out of memory. */
 bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env);
 void core_call_forget_copy(sut_core *c, core_call *call);
+/* Without memory for it the call goes on, and its end is seen without its beginning. */
+void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env);
+
+/* sight.c: what ops.seen is told. Each is called only if its kind is watched. */
+#define CORE_SIGHTS_OF_CALLS (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env);
+/* The end of a call whose caller was `caller`; `from` NULL: the broker itself answers. */
+void core_see_reply(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,
+                    sut_str body);
+void core_see_error(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,
+                    sut_str code, sut_str body);
+/* The broker's own error, whose body was just made in `scratch`; of a call that was accepted, and of one that was not.
+ */
+void core_see_failure(sut_core *c, const core_call *call, const core_session *caller, int err);
+void core_see_refusal(sut_core *c, const core_session *caller, const sut_envelope *env, int err);
+void core_see_names(sut_core *c, sut_str name); /* a session of this name came or goes */
 
 /* answer.c: what is sent to peers. */
 /* The broker's own ids and options may take more bytes than what they replace. An envelope goes on only if it is within

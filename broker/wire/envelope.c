@@ -27,7 +27,8 @@ enum { /* keys of the options map */
        OPT_DEDUP,
        OPT_DUPLICATE,
        OPT_REPLAYED,
-       OPT_GENERATION
+       OPT_GENERATION,
+       OPT_PARENT_ID
 };
 
 const char *sut_envelope_fault_text(sut_envelope_fault f)
@@ -106,6 +107,11 @@ static bool traceparent_valid(sut_str s)
         return false;
     memcpy(&flags, s.ptr + 53, 2);
     return hex_id(s.ptr + 3, 4) && hex_id(s.ptr + 36, 2) && hex_word(flags);
+}
+
+static bool span_id_valid(sut_str s)
+{
+    return s.len == SUT_SPAN_ID_LEN && hex_id(s.ptr, 2);
 }
 
 static bool kind_known(unsigned kind)
@@ -208,6 +214,12 @@ static sut_envelope_fault read_event_id(sut_mp_in *in, sut_str *out)
     return out->len == SUT_EVENT_ID_LEN ? SUT_ENV_OK : SUT_ENV_RANGE;
 }
 
+static sut_envelope_fault read_parent_id(sut_mp_in *in, sut_str *out)
+{
+    sut_envelope_fault fault = read_option_str(in, SUT_SPAN_ID_LEN, out);
+    return !fault && !span_id_valid(*out) ? SUT_ENV_RANGE : fault;
+}
+
 static sut_envelope_fault read_time(sut_mp_in *in, int64_t *out)
 {
     uint64_t us = 0;
@@ -284,6 +296,7 @@ static sut_envelope_fault read_option(sut_mp_in *in, uint64_t key, sut_envelope_
     case OPT_DUPLICATE: return read_u32(in, &o->duplicate);
     case OPT_REPLAYED: return read_u32(in, &o->replayed);
     case OPT_GENERATION: return read_u32(in, &o->generation);
+    case OPT_PARENT_ID: return read_parent_id(in, &o->parent_id);
     default: return sut_mp_skip(in, UNKNOWN_DEPTH); /* a newer peer's */
     }
 }
@@ -413,7 +426,7 @@ size_t sut_envelope_size_bound(const sut_envelope *env)
 {
     return FIXED_BOUND + env->subject.len + env->key.len + env->principal.session.len + env->traceparent.len +
            env->opt.idempotency_key.len + env->opt.instance.len + env->opt.source.len + env->opt.event_id.len +
-           env->body.len;
+           env->opt.parent_id.len + env->body.len;
 }
 
 static bool str_encodable(sut_str s, size_t max)
@@ -426,13 +439,15 @@ static int option_count(const sut_envelope_options *o)
     return (o->idempotency_key.len > 0) + (o->instance.len > 0) + (o->attempt > 0) + (o->credits > 0) +
            (o->retry_after_ms > 0) + (o->sequence > 0) + (o->session > 0) + (o->http_status > 0) +
            (o->event_id.len > 0) + (o->source.len > 0) + (o->number > 0) + (o->epoch > 0) + (o->not_before > 0) +
-           (o->published_at > 0) + (o->dedup > 0) + (o->duplicate > 0) + (o->replayed > 0) + (o->generation > 0);
+           (o->published_at > 0) + (o->dedup > 0) + (o->duplicate > 0) + (o->replayed > 0) + (o->generation > 0) +
+           (o->parent_id.len > 0);
 }
 
 static bool options_encodable(const sut_envelope_options *o)
 {
     return str_encodable(o->source, SUT_SOURCE_MAX) && o->not_before >= 0 && o->published_at >= 0 &&
-           (o->event_id.len == 0 || o->event_id.len == SUT_EVENT_ID_LEN) && option_count(o) < SUT_OPTIONS_MAX;
+           (o->event_id.len == 0 || o->event_id.len == SUT_EVENT_ID_LEN) &&
+           (o->parent_id.len == 0 || span_id_valid(o->parent_id)) && option_count(o) < SUT_OPTIONS_MAX;
 }
 
 static bool encodable(const sut_envelope *e)
@@ -504,7 +519,8 @@ static uint8_t *put_event_options(uint8_t *p, const sut_envelope_options *o, uin
     p = put_option_uint(p, OPT_DEDUP, o->dedup, head);
     p = put_option_uint(p, OPT_DUPLICATE, o->duplicate, head);
     p = put_option_uint(p, OPT_REPLAYED, o->replayed, head);
-    return put_option_uint(p, OPT_GENERATION, o->generation, head);
+    p = put_option_uint(p, OPT_GENERATION, o->generation, head);
+    return put_option_str(p, OPT_PARENT_ID, o->parent_id, head);
 }
 
 static uint8_t *put_options(uint8_t *p, const sut_envelope_options *o)

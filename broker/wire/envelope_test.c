@@ -69,6 +69,7 @@ static void assert_same(const sut_envelope *a, const sut_envelope *b)
     cr_assert_eq(a->opt.duplicate, b->opt.duplicate);
     cr_assert_eq(a->opt.replayed, b->opt.replayed);
     cr_assert_eq(a->opt.generation, b->opt.generation);
+    assert_str(a->opt.parent_id, b->opt.parent_id, "parent_id");
     assert_str(a->body, b->body, "body");
 }
 
@@ -107,7 +108,8 @@ static sut_envelope full_event(sut_kind kind)
                 .dedup = SUT_DEDUP_SOURCE,
                 .duplicate = 1,
                 .replayed = 1,
-                .generation = UINT32_MAX},
+                .generation = UINT32_MAX,
+                .parent_id = SUT_STR("00f067aa0ba902b7")},
         .body = SUT_STR("\x81\xa2id\x2a"),
     };
 }
@@ -120,6 +122,39 @@ Test(envelope, events_come_back)
         sut_envelope e = full_event(kinds[i]);
         round_trip(&e);
     }
+}
+
+static sut_envelope_fault fault_of_parent_id(sut_str id)
+{
+    sut_buf b;
+    sut_envelope env = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_CALL, .id = 1, .subject = SUT_STR("user.get")};
+    size_t used;
+    env.opt.parent_id = SUT_STR("00f067aa0ba902b7");
+    sut_buf_init(&b, 0);
+    cr_assert_eq(sut_envelope_encode(&b, &env), 0);
+    b.len -= SUT_SPAN_ID_LEN + 1 + 2; /* the str's head, its bytes, an empty body */
+    cr_assert_eq(sut_mp_add_str(&b, id), 0);
+    cr_assert_eq(sut_mp_add_bin(&b, SUT_STR("")), 0);
+    sut_envelope_fault fault = sut_envelope_decode(b.data, b.len, &env, &used);
+    sut_buf_deinit(&b);
+    return fault;
+}
+
+Test(envelope, a_parent_id_is_sixteen_hex_digits)
+{
+    static const char *const wrong[] = {
+        "", "00f067aa0ba902b", "00f067aa0ba902b77", "00f067aa0ba902bg", "00F067AA0BA902B7", "0000000000000000"};
+    sut_buf b;
+    sut_buf_init(&b, 0);
+    cr_assert_eq(fault_of_parent_id(SUT_STR("00f067aa0ba902b7")), SUT_ENV_OK);
+    for (size_t i = 0; i < SUT_ARRAY_LEN(wrong); i++) {
+        cr_assert_eq(fault_of_parent_id(sut_str_from(wrong[i])), SUT_ENV_RANGE, "%s", wrong[i]);
+        sut_envelope env = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_PING, .id = 1};
+        env.opt.parent_id = sut_str_from(wrong[i]);
+        if (i > 0) /* empty is none */
+            cr_assert_eq(sut_envelope_encode(&b, &env), -EINVAL, "%s", wrong[i]);
+    }
+    sut_buf_deinit(&b);
 }
 
 Test(envelope, an_event_id_is_sixteen_bytes_of_bin)

@@ -11,7 +11,7 @@
 #define SUT_CORE_CORE_H
 
 #include "core/acl.h"
-#include "wire/envelope.h"
+#include "wire/sight.h"
 
 typedef struct sut_core sut_core;
 
@@ -69,6 +69,9 @@ typedef struct sut_core_ops {
     /* An accepted call ended: how long it took in all, and the err it was answered with (0: reply;
      * SUT_ERR_DOMAIN_FIRST: an error that its instance answered, whose code the core does not read). For histograms. */
     void (*finished)(void *app, sut_str subject, uint64_t took_ns, int err);
+    /* What passes, of the kinds that sut_core_watch asked for. `at_us` is 0: whoever needs it sets it, for the core has
+     * no clock. Deliveries of events whose body had no room in memory name only group, consumer and sequence. */
+    void (*seen)(void *app, sut_sight *sight);
 } sut_core_ops;
 
 SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *limits, const sut_core_ops *ops,
@@ -76,6 +79,9 @@ SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *li
 sut_core *sut_core_free(sut_core *c);
 /* The name that welcome tells peers; at most 64 bytes, else -EMSGSIZE. "sut-broker" unless set. */
 SUT_MUST_CHECK sut_status sut_core_set_broker_name(sut_core *c, sut_str name);
+/* Which kinds (SUT_SIGHT_… or'ed) ops.seen is told of; 0, as at first: none, and what passes costs one branch. Ends of
+ * calls that were accepted before name neither principal nor trace. */
+void sut_core_watch(sut_core *c, uint32_t kinds);
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP; holds for what comes after */
 
 /* A connection was authenticated by the transport as `name`. Must say hello before anything else. Its ACL entry is

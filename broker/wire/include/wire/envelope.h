@@ -15,6 +15,7 @@
 #define SUT_OPTIONS_MAX         16 /* entries of the options map */
 #define SUT_IDEMPOTENCY_KEY_MAX 255
 #define SUT_MSGPACK_DEPTH_MAX   16
+#define SUT_SPAN_ID_LEN         16 /* hex digits: the span id of a traceparent */
 #define SUT_EVENT_ID_LEN        16 /* bytes: an event's identity, minted by its publisher, never changed */
 #define SUT_SOURCE_MAX          64 /* bytes of a source's name */
 
@@ -74,6 +75,7 @@ typedef struct sut_envelope_options {
     uint32_t duplicate;      /* published: 1: it was there before; sequence is the first one's if known */
     uint32_t replayed;       /* deliver, publish: 1: history that is told again */
     uint32_t generation;     /* deliver: of the group's dedup space; a replay begins a new one */
+    sut_str parent_id;       /* call: the span that caused this one, SUT_SPAN_ID_LEN hex digits; for who watches */
 } sut_envelope_options;
 
 typedef enum sut_dedup { SUT_DEDUP_NONE, SUT_DEDUP_SOURCE, SUT_DEDUP_WINDOW } sut_dedup;
