@@ -1,5 +1,5 @@
-/* What the core tells of what passes: calls and their ends, events, deliveries. Everything is borrowed from the envelope
- * or the call at hand. */
+/* What the core tells of what passes: calls and their ends, events, deliveries. Everything is borrowed from the
+ * envelope or the call at hand. */
 #include "event_state.h"
 
 #define THE_BROKER SUT_STR("broker")

@@ -108,7 +108,9 @@ Test(sight, an_error_body_that_cannot_be_read_has_no_code)
     peer_says(inst, &(sut_envelope){.kind = SUT_ERROR_REPLY,
                                     .id = call->id,
                                     .opt = {.attempt = call->attempt},
-                                    .body = SUT_STR("\x81\xa3" "abc" "\x01")});
+                                    .body = SUT_STR("\x81\xa3"
+                                                    "abc"
+                                                    "\x01")});
     cr_assert_null(must_see(SUT_SIGHT_ERROR)->code.ptr);
     cr_assert_str_eq(must_take(caller, SUT_ERROR_REPLY)->code, "");
 }

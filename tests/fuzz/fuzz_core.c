@@ -108,6 +108,19 @@ static void on_finished(void *app, sut_str subject, uint64_t took_ns, int err)
     MUST(sut_subject_valid(subject));
 }
 
+/* Everything that a sight names can be read. */
+static void on_seen(void *app, sut_sight *s)
+{
+    const sut_str strings[] = {s->from,      s->to,   s->subject, s->key,  s->traceparent,
+                               s->parent_id, s->code, s->group,   s->body, s->principal.session};
+    unsigned sum = 0;
+    (void)app;
+    for (size_t i = 0; i < SUT_ARRAY_LEN(strings); i++)
+        for (size_t k = 0; strings[i].ptr && k < strings[i].len; k++)
+            sum += (unsigned char)strings[i].ptr[k];
+    MUST(s->kind && s->from.ptr && s->call && sum);
+}
+
 static sut_str subject_of(unsigned number)
 {
     static const char *const subjects[] = {"user.a",        "user.bb", "other.c", "nobody.d",
@@ -217,7 +230,7 @@ static void finish(world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const sut_core_ops ops = {on_emit, on_drop, on_method, on_control, on_refused, on_finished};
+    static const sut_core_ops ops = {on_emit, on_drop, on_method, on_control, on_refused, on_finished, on_seen};
     static world w; /* large */
     static sut_acl *acl;
     char error[200];
@@ -234,6 +247,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sut_buf_init(&w.out, 0);
     MUST(sut_core_new(&w.core, &limits, &ops, &w) == 0);
     sut_core_set_acl(w.core, w.now, acl);
+    sut_core_watch(w.core, SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR);
     for (int i = 0; i < OPS_MAX && w.at < w.end; i++)
         step(&w);
     finish(&w);
