@@ -36,6 +36,8 @@ static void on_acl(void *arg, const sut_acl *now)
 
     if (b->core)
         sut_core_set_acl(b->core, sut_now_ns(), now);
+    if (b->taps.hub)
+        sut_taps_access_changed(b);
     sut_traffic_settle(b);
 }
 
@@ -178,6 +180,7 @@ void sut_broker_reload(sut_broker *b)
         b->limits = fresh;
         sut_core_set_limits(b->core, &fresh.core);
         sut_core_set_event_limits(b->core, &fresh.events);
+        sut_tap_hub_set_limits(b->taps.hub, &fresh.taps);
         for (size_t i = 0; i < SUT_LISTENER_KINDS; i++)
             b->ports[i].listener.opt.max_connections = max_connections(&fresh);
         sut_log(SUT_INFO, "broker", "limits.loaded", SUT_KV("file", b->settings->limits_file));
@@ -222,7 +225,9 @@ static sut_status make_parts(sut_broker *b)
         r = sut_peers_init(&b->peers);
     if (r == 0)
         r = sut_stats_init(&b->stats, sut_now_ns());
-    return r < 0 ? r : sut_core_new(&b->core, &b->limits.core, &sut_traffic_ops, b);
+    if (r == 0)
+        r = sut_core_new(&b->core, &b->limits.core, &sut_traffic_ops, b);
+    return r < 0 ? r : sut_taps_init(b);
 }
 
 static sut_broker *allocate(const sut_broker_settings *settings)
@@ -303,6 +308,7 @@ sut_broker *sut_broker_free(sut_broker *b)
     if (b->zmq)
         zmq_ctx_term(b->zmq);
     sut_events_close(b);
+    sut_taps_deinit(b); /* behind the journal, whose reads may be its taps' */
     sut_control_deinit(&b->control);
     b->core = sut_core_free(b->core);
     sut_peers_deinit(&b->peers, &b->pool);

@@ -2,7 +2,8 @@
  *   broker.c   starts and stops it, signals          traffic.c  messages in, envelopes out, lost and dropped peers
  *   listener.c, connections.c  the ROUTER sockets     control.c, status.c  broker.*
  *   events.c, event_ops.c  core ↔ journal             control_*.c  broker.* that take arguments
- *   zap.c, access.c  who may connect                  outbox.c, peers.c, stats.c  what they say */
+ *   zap.c, access.c  who may connect                  outbox.c, peers.c, stats.c  what they say
+ *   sights.c, taps.c  what passes, and who is shown it */
 #ifndef SUT_APP_BROKER_H
 #define SUT_APP_BROKER_H
 
@@ -13,7 +14,9 @@
 #include "listener.h"
 #include "peers.h"
 #include "settings.h"
+#include "sights.h"
 #include "stats.h"
+#include "taps.h"
 #include "zap.h"
 
 typedef struct sut_broker sut_broker;
@@ -41,6 +44,8 @@ struct sut_broker {
     sut_control control;
     sut_node requests; /* to broker.*, not answered yet */
     sut_event_hub events;
+    sut_sights sights;
+    sut_taps taps;
     sut_node ready;   /* peers with something to send */
     sut_node blocked; /* peers whose pipe is full: tried again by `slow` */
     sut_node doomed, lost;

@@ -46,7 +46,9 @@ static void on_appended(void *app, sut_journal_batch *batch)
     sut_broker *b = app;
 
     b->events.appended_total += batch->count;
-    sut_core_appended(b->core, sut_now_ns(), batch->events, batch->count, batch->next);
+    b->now_ns = sut_now_ns();
+    sut_core_appended(b->core, b->now_ns, batch->events, batch->count, batch->next);
+    sut_tap_hub_appended(b->taps.hub, batch->next);
     sut_traffic_soon(b);
 }
 
@@ -56,7 +58,9 @@ static void on_read(void *app, uint64_t tag, sut_status status, sut_journal_batc
 
     if (status < 0)
         sut_log(SUT_ERROR, "broker", "journal.unreadable", SUT_KV_I("status", status));
-    if (status == 0)
+    if (tag & SUT_TAP_READ_TAG)
+        sut_taps_read_done(b, tag, status, batch);
+    else if (status == 0)
         sut_core_read_done(b->core, sut_now_ns(), tag, 0, batch->events, batch->count, batch->next, batch->oldest);
     else
         sut_core_read_done(b->core, sut_now_ns(), tag, status, NULL, 0, 0, 0);
@@ -213,6 +217,8 @@ int sut_events_open(sut_broker *b, char *error, size_t error_size)
         st = sut_journal_get_stats(j, &stats);
     if (st == 0)
         st = restore(b, j, &stats);
+    if (st == 0)
+        sut_tap_hub_appended(b->taps.hub, stats.next);
     if (st < 0) {
         if (j && !why[0])
             snprintf(why, sizeof why, "%s", sut_journal_last_error(j));

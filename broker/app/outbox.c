@@ -107,6 +107,23 @@ sut_status sut_outbox_add(sut_outbox *o, sut_outbox_pool *pool, const sut_outbox
     return 0;
 }
 
+sut_status sut_outbox_add_frame(sut_outbox *o, uint8_t *bytes, size_t len, uint32_t envelopes)
+{
+    frame *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return -ENOMEM;
+    if (o->open.len && seal(o) < 0) {
+        free(f);
+        return -ENOMEM;
+    }
+    *f = (frame){.bytes = bytes, .len = len, .envelopes = envelopes};
+    sut_list_push_back(&o->sealed, &f->node);
+    o->bytes += len;
+    o->envelopes += envelopes;
+    return 0;
+}
+
 static sut_status flush_sealed(sut_outbox *o, sut_outbox_send_fn send, void *arg)
 {
     while (!sut_list_empty(&o->sealed)) {

@@ -38,6 +38,10 @@ enum { SUT_OUTBOX_FULL = 1 };
 SUT_MUST_CHECK sut_status sut_outbox_add(sut_outbox *o, sut_outbox_pool *pool, const sut_outbox_bounds *bounds,
                                          const sut_envelope *env);
 
+/* Appends a frame of encoded envelopes, whatever the bounds (its caller looks at `bytes` first), and takes over its
+ * malloc'd memory. -ENOMEM: nothing was added or taken. */
+SUT_MUST_CHECK sut_status sut_outbox_add_frame(sut_outbox *o, uint8_t *bytes, size_t len, uint32_t envelopes);
+
 /* Sends frames in order until all are out or the socket refuses. `send` copies the malloc'd bytes, or keeps them and
  * says so in `taken`; it returns 0, -EAGAIN (kept, try later) or another negative status (the peer is gone); so does
  * this function. */

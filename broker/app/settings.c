@@ -125,11 +125,16 @@ static const limit s_limits[] = {
     {EVENTS(save_ms), false, 1, 60000},
     {"peer_queue_bytes", offsetof(sut_broker_limits, peer_queue.bytes), true, 1 << 16, UINT64_C(1) << 34},
     {"peer_queue_envelopes", offsetof(sut_broker_limits, peer_queue.envelopes), false, 16, 10000000},
+    {"max_taps", offsetof(sut_broker_limits, taps.max_taps), false, 0, SUT_TAP_MAX},
+    {"taps_per_session", offsetof(sut_broker_limits, taps.taps_per_session), false, 0, SUT_TAP_MAX},
+    {"tap_bytes_per_second", offsetof(sut_broker_limits, taps.bytes_per_second), true, 1024, 64u << 20},
+    {"tap_bytes_per_second_max", offsetof(sut_broker_limits, taps.bytes_per_second_max), true, 1024, 64u << 20},
 };
 
 static sut_broker_limits defaults(void)
 {
-    return (sut_broker_limits){SUT_CORE_LIMITS_DEFAULT, SUT_CORE_EVENT_LIMITS_DEFAULT, {8u << 20, 65536}};
+    return (sut_broker_limits){
+        SUT_CORE_LIMITS_DEFAULT, SUT_CORE_EVENT_LIMITS_DEFAULT, {8u << 20, 65536}, SUT_TAP_LIMITS_DEFAULT};
 }
 
 static uint64_t limit_get(const limit *d, const sut_broker_limits *l)

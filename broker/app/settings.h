@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "core/events.h"
 #include "outbox.h"
+#include "tap/tap.h"
 
 typedef struct sut_broker_settings {
     const char *ipc, *tcp;
@@ -23,6 +24,7 @@ typedef struct sut_broker_limits {
     sut_core_limits core;
     sut_core_event_limits events;
     sut_outbox_bounds peer_queue;
+    sut_tap_limits taps;
 } sut_broker_limits;
 
 /* Defaults, or those and what the file says: lines `NAME = NUMBER`, `#` comments. `path` "" or NULL: defaults only. On

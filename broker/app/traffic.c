@@ -13,10 +13,11 @@
 #define SPIN_CALLS_MAX 1
 /* Then what came out of them is sent. A long row of full frames is thus passed on while the rest of it still comes in;
  * a larger batch makes callers, broker and instances work one after the other. */
-#define BATCH_BYTES (16u << 10)
-#define SLOW_MS     1
-#define LOST_NS     SUT_NS_PER_MS         /* a lost connection's last messages are handed over by then */
-#define GRACE_NS    (100 * SUT_NS_PER_MS) /* a last error has so long to reach a peer that is dropped */
+#define BATCH_BYTES  (16u << 10)
+#define SLOW_MS      1
+#define FRAMES_AHEAD (256u << 10)          /* so much may wait for a peer before taps hold back what they have for it */
+#define LOST_NS      SUT_NS_PER_MS         /* a lost connection's last messages are handed over by then */
+#define GRACE_NS     (100 * SUT_NS_PER_MS) /* a last error has so long to reach a peer that is dropped */
 
 static void doom(sut_broker *b, sut_peer *peer)
 {
@@ -79,13 +80,31 @@ static void queue_to(sut_broker *b, sut_peer *peer, const sut_envelope *env)
         sut_list_push_back(&b->ready, &peer->queued);
 }
 
-static void on_emit(void *app, uint64_t session, const sut_envelope *env)
+void sut_traffic_send(sut_broker *b, uint64_t session, const sut_envelope *env)
 {
-    sut_broker *b = app;
     sut_peer *peer = sut_peers_by_session(&b->peers, session);
 
     if (peer)
         queue_to(b, peer, env);
+}
+
+bool sut_traffic_send_frame(sut_broker *b, uint64_t session, uint8_t *bytes, size_t len, uint32_t envelopes)
+{
+    sut_peer *peer = sut_peers_by_session(&b->peers, session);
+
+    if (!peer || peer->state != SUT_PEER_LIVE || peer->out.bytes > FRAMES_AHEAD ||
+        sut_outbox_add_frame(&peer->out, bytes, len, envelopes) < 0)
+        return false;
+    b->stats.envelopes_out += envelopes;
+    if (!sut_node_linked(&peer->queued))
+        sut_list_push_back(&b->ready, &peer->queued);
+    sut_traffic_soon(b);
+    return true;
+}
+
+static void on_emit(void *app, uint64_t session, const sut_envelope *env)
+{
+    sut_traffic_send(app, session, env);
 }
 
 static bool may_hear_why(sut_drop_reason reason)
@@ -100,6 +119,7 @@ static void on_drop(void *app, uint64_t session, sut_drop_reason reason)
     const uint64_t now = sut_now_ns();
 
     sut_reasons_add(&b->stats.dropped, sut_drop_reason_name(reason));
+    sut_taps_session_ended(b, session);
     if (!peer)
         return;
     if (sut_stats_may_log(&b->stats, now))
@@ -150,6 +170,9 @@ const sut_core_ops sut_traffic_ops = {
     .control = on_control,
     .refused = on_refused,
     .finished = on_finished,
+    .tap = sut_taps_on_tap,
+    .untap = sut_taps_on_untap,
+    .seen = sut_sights_on_seen,
 };
 
 /* ---- in ---- */
@@ -267,6 +290,7 @@ static void close_lost(sut_broker *b)
         if (peer->due_ns > now)
             return;
         sut_log(SUT_DEBUG, "broker", "peer.lost", SUT_KV("peer", peer->name), SUT_KV_U("session", session));
+        sut_taps_session_ended(b, session);
         sut_peers_leave(&b->peers, peer, &b->pool, 0);
         sut_core_close(b->core, now, session);
     }
@@ -382,6 +406,7 @@ static void close_doomed(sut_broker *b)
         sut_peer *peer = SUT_CONTAINER(n, sut_peer, waiting);
         const uint64_t session = peer->session;
 
+        sut_taps_session_ended(b, session);
         sut_peers_leave(&b->peers, peer, &b->pool, 0);
         sut_core_close(b->core, sut_now_ns(), session);
     }

@@ -139,14 +139,21 @@ static void credit_input(sut_core *c, core_session *s, const sut_envelope *env)
 
 static void other_input(sut_core *c, core_session *s, const sut_envelope *env)
 {
-    if (env->kind == SUT_TAP) { /* known to the codec, not to this build */
-        core_send_error(c, s, env->id, 0, env->subject,
-                        &(core_error){SUT_ERR_UNAVAILABLE, 0, "this broker has no taps"});
-        return;
-    }
     const char *message = env->kind == SUT_WELCOME ? "only the broker says welcome"
                                                    : "this kind is reserved; this broker does not speak it yet";
     core_session_drop(c, s, SUT_DROP_BAD_ENVELOPE, env->id, &(core_error){SUT_ERR_BAD_ENVELOPE, 0, message});
+}
+
+static void tap_input(sut_core *c, const core_session *s, const sut_envelope *env)
+{
+    if (c->draining)
+        core_send_error(c, s, env->id, 0, SUT_STR_NONE,
+                        &(core_error){SUT_ERR_UNAVAILABLE, CORE_RETRY_DRAIN_MS, "the broker is stopping"});
+    else if (!c->ops.tap)
+        core_send_error(c, s, env->id, 0, SUT_STR_NONE,
+                        &(core_error){SUT_ERR_UNAVAILABLE, 0, "this broker has no taps"});
+    else
+        c->ops.tap(c->app, s->id, env);
 }
 
 static void ready_input(sut_core *c, core_session *s, const sut_envelope *env)
@@ -162,6 +169,7 @@ static void ready_input(sut_core *c, core_session *s, const sut_envelope *env)
     case SUT_CREDIT: credit_input(c, s, env); break;
     case SUT_PUBLISH: core_publish_input(c, s, env); break;
     case SUT_SUBSCRIBE: core_subscribe_input(c, s, env); break;
+    case SUT_TAP: tap_input(c, s, env); break;
     case SUT_UNSUBSCRIBE: core_unsubscribe_input(c, s, env); break;
     case SUT_ACK:
     case SUT_NACK:

@@ -131,7 +131,7 @@ static void describe(sut_sight *s, const sut_stored_event *event)
 
 void core_see_event(sut_core *c, const sut_stored_event *event)
 {
-    sut_sight s = {.kind = SUT_SIGHT_EVENT, .body = event->body};
+    sut_sight s = {.kind = SUT_SIGHT_EVENT, .at_us = event->time_us, .body = event->body};
     describe(&s, event);
     c->ops.seen(c->app, &s);
 }

@@ -353,7 +353,8 @@ void core_subscribe_input(sut_core *c, core_session *s, const sut_envelope *env)
 void core_unsubscribe_input(sut_core *c, core_session *s, const sut_envelope *env)
 {
     core_subscription *sub = c->events ? core_subscription_find(s, env->id) : NULL;
-    if (!sub) /* ended meanwhile */
-        return;
-    core_subscription_end(c, sub, false);
+    if (sub)
+        core_subscription_end(c, sub, false);
+    else if (c->ops.untap) /* or it ended meanwhile */
+        c->ops.untap(c->app, s->id, env->id);
 }

@@ -7,6 +7,7 @@
 typedef struct redactor {
     sut_mp_in in;
     bool personal;
+    bool left_out; /* something that no schema declares */
     sut_buf *out;
 } redactor;
 
@@ -67,6 +68,7 @@ static sut_status redact_record(redactor *r, const sut_record *desc, uint32_t co
             return -EBADMSG;
         const sut_field *f = sut_record_field(desc, key.v.s);
         if (!f) {
+            r->left_out = true;
             status = skip(r);
             continue;
         }
@@ -127,16 +129,26 @@ static sut_status redact_body(redactor *r, const sut_record *desc)
     return redact_record(r, desc, map.v.count);
 }
 
-sut_status sut_record_redact(const sut_record *desc, sut_str body, bool personal, sut_buf *out)
+sut_status sut_record_redact_told(const sut_record *desc, sut_str body, bool personal, sut_buf *out, bool *left_out)
 {
+    *left_out = false;
     if (sut_body_scan(body))
         return -EBADMSG;
-    if (!desc || body.len == 0)
+    if (!desc || body.len == 0) {
+        *left_out = body.len > 0;
         return sut_mp_add_map(out, 0);
+    }
     size_t start = out->len;
     redactor r = {.in = sut_mp_in_of(body), .personal = personal, .out = out};
     sut_status status = redact_body(&r, desc);
     if (status)
         out->len = start;
+    *left_out = r.left_out;
     return status;
+}
+
+sut_status sut_record_redact(const sut_record *desc, sut_str body, bool personal, sut_buf *out)
+{
+    bool left_out;
+    return sut_record_redact_told(desc, body, personal, out, &left_out);
 }

@@ -230,7 +230,8 @@ static void finish(world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const sut_core_ops ops = {on_emit, on_drop, on_method, on_control, on_refused, on_finished, on_seen};
+    static const sut_core_ops ops = {on_emit,     on_drop, on_method, on_control, on_refused,
+                                     on_finished, NULL,    NULL,      on_seen};
     static world w; /* large */
     static sut_acl *acl;
     char error[200];

@@ -69,8 +69,13 @@ typedef struct sut_core_ops {
     /* An accepted call ended: how long it took in all, and the err it was answered with (0: reply;
      * SUT_ERR_DOMAIN_FIRST: an error that its instance answered, whose code the core does not read). For histograms. */
     void (*finished)(void *app, sut_str subject, uint64_t took_ns, int err);
-    /* What passes, of the kinds that sut_core_watch asked for. `at_us` is 0: whoever needs it sets it, for the core has
-     * no clock. Deliveries of events whose body had no room in memory name only group, consumer and sequence. */
+    /* A ready session asks for a tap, which the daemon answers by itself; and an unsubscribe that names no
+     * subscription: perhaps it is a tap's. Without these there are no taps. */
+    void (*tap)(void *app, uint64_t session, const sut_envelope *env);
+    void (*untap)(void *app, uint64_t session, uint64_t id);
+    /* What passes, of the kinds that sut_core_watch asked for. `at_us` is an event's own time, else 0: whoever needs it
+     * sets it, for the core has no clock. Deliveries of events whose body had no room in memory name only group,
+     * consumer and sequence. */
     void (*seen)(void *app, sut_sight *sight);
 } sut_core_ops;
 
@@ -79,7 +84,8 @@ SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *li
 sut_core *sut_core_free(sut_core *c);
 /* The name that welcome tells peers; at most 64 bytes, else -EMSGSIZE. "sut-broker" unless set. */
 SUT_MUST_CHECK sut_status sut_core_set_broker_name(sut_core *c, sut_str name);
-/* Which kinds (SUT_SIGHT_… or'ed) ops.seen is told of; 0, as at first: none, and what passes costs one branch. Ends of
+/* Which kinds (SUT_SIGHT_… or'ed) ops.seen is told of; 0, as at first: none, and what passes costs one branch. This one
+ * may be called from within an output. Ends of
  * calls that were accepted before name neither principal nor trace. */
 void sut_core_watch(sut_core *c, uint32_t kinds);
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP; holds for what comes after */

@@ -173,6 +173,9 @@ SUT_MUST_CHECK sut_status sut_request_to_body(const sut_record *desc, sut_str js
 /* body → body with every secret (and, if `personal`, personal) field replaced by "<redacted>", and undeclared fields
  * left out. desc NULL: the whole body becomes {}. */
 SUT_MUST_CHECK sut_status sut_record_redact(const sut_record *desc, sut_str body, bool personal, sut_buf *out);
+/* The same, and says whether anything was left out without a trace. */
+SUT_MUST_CHECK sut_status sut_record_redact_told(const sut_record *desc, sut_str body, bool personal, sut_buf *out,
+                                                 bool *left_out);
 
 const sut_field *sut_record_field(const sut_record *desc, sut_str name); /* NULL if none */
 

@@ -1,0 +1,210 @@
+/* The hub's thread: takes records from the rings, redacts and encodes them, and hands frames to the loop. It works in
+ * strides: after it found something it sleeps for a millisecond, so that a busy broker wakes it a thousand times a
+ * second at most; with nothing to do it sleeps until it is woken. */
+#include "hub.h"
+#include "record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STRIDE_NS      1000000
+#define RECORDS_A_TURN 512 /* of one tap */
+
+typedef struct work {
+    sut_tap_hub *h;
+    tap_scratch scratch;
+    tap *taps[SUT_TAP_MAX * 2]; /* those of this turn; more are ended ones that wait for theirs */
+    size_t count;
+} work;
+
+void tap_free(tap *t)
+{
+    sut_node *n;
+    while ((n = sut_list_pop_front(&t->frames))) {
+        tap_frame *f = SUT_CONTAINER(n, tap_frame, node);
+        free(f->bytes);
+        free(f);
+    }
+    tap_ring_deinit(&t->ring);
+    t->arena = sut_arena_free(t->arena);
+    free(t);
+}
+
+/* ---- frames ---- */
+
+static void hand_over(sut_tap_hub *h, tap *t, tap_frame *f)
+{
+    pthread_mutex_lock(&h->lock);
+    sut_list_push_back(&t->frames, &f->node);
+    t->frame_bytes += f->len;
+    if (!h->posted) {
+        h->posted = true;
+        sut_loop_post(h->loop, &h->ready, tap_hub_on_ready, h);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static bool has_room(sut_tap_hub *h, const tap *t)
+{
+    pthread_mutex_lock(&h->lock);
+    const bool room = t->frame_bytes < TAP_OUT_BYTES;
+    pthread_mutex_unlock(&h->lock);
+    return room;
+}
+
+static sut_status add(work *w, const tap *t, tap_taken *taken, sut_buf *out)
+{
+    taken->lost += t->unencoded;
+    if (taken->is_end)
+        return tap_end_append(&w->scratch, t->id, taken->lost, out);
+    return tap_record_append(&w->scratch, taken, t->id, t->request.personal, out);
+}
+
+/* Takes the oldest record into the frame. False: it must wait for the next frame. */
+static bool take_one(work *w, tap *t, tap_frame *f, const void *record, size_t len, sut_buf *out)
+{
+    const size_t before = out->len;
+    tap_taken taken;
+    tap_unpack(record, len, &taken);
+    if (add(w, t, &taken, out)) {
+        out->len = before;
+        if (taken.is_end) /* without it the tap would not end: it is tried again */
+            return false;
+        t->unencoded = taken.lost + 1;
+    } else if (out->len > SUT_FRAME_MAX && before > 0) {
+        out->len = before;
+        return false;
+    } else {
+        t->unencoded = 0;
+        f->envelopes++;
+        f->last = taken.is_end;
+    }
+    tap_ring_pop(&t->ring);
+    return true;
+}
+
+/* One frame of what the ring holds. Without memory for it all stays where it is. */
+static void fill_frame(work *w, tap *t)
+{
+    size_t len;
+    const void *record = tap_ring_peek(&t->ring, &len);
+    tap_frame *f = record && has_room(w->h, t) ? calloc(1, sizeof *f) : NULL;
+    sut_buf out;
+    if (!f)
+        return;
+    sut_buf_init(&out, 0);
+    for (int i = 0; i < RECORDS_A_TURN && (record = tap_ring_peek(&t->ring, &len)); i++)
+        if (!take_one(w, t, f, record, len, &out))
+            break;
+    f->bytes = sut_buf_steal(&out, &f->len);
+    if (f->envelopes > 0) {
+        hand_over(w->h, t, f);
+    } else {
+        free(f->bytes);
+        free(f);
+    }
+}
+
+/* ---- the thread ---- */
+
+/* The taps of this turn; ended ones are taken out and freed, for the loop has let go of them. */
+static void gather(work *w)
+{
+    sut_tap_hub *h = w->h;
+    sut_node ended, *n, *next;
+    sut_list_init(&ended);
+    w->count = 0;
+    pthread_mutex_lock(&h->lock);
+    for (n = h->worked.next; n != &h->worked; n = next) {
+        next = n->next;
+        tap *t = SUT_CONTAINER(n, tap, worker_node);
+        if (atomic_load_explicit(&t->ended, memory_order_acquire)) {
+            sut_node_unlink(n);
+            sut_list_push_back(&ended, n);
+        } else if (w->count < SUT_ARRAY_LEN(w->taps)) {
+            w->taps[w->count++] = t;
+        }
+    }
+    pthread_mutex_unlock(&h->lock);
+    while ((n = sut_list_pop_front(&ended)))
+        tap_free(SUT_CONTAINER(n, tap, worker_node));
+}
+
+/* Under the lock, after `sleeping` was set: what came before that was not announced. */
+static bool has_work(sut_tap_hub *h)
+{
+    for (sut_node *n = h->worked.next; n != &h->worked; n = n->next) {
+        tap *t = SUT_CONTAINER(n, tap, worker_node);
+        if (atomic_load_explicit(&t->ended, memory_order_acquire) ||
+            (tap_ring_used(&t->ring) > 0 && t->frame_bytes < TAP_OUT_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* False: the hub ends. */
+static bool rest(sut_tap_hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    for (;;) {
+        atomic_store(&h->sleeping, true);
+        if (h->stopping || has_work(h))
+            break;
+        pthread_cond_wait(&h->wake, &h->lock);
+    }
+    atomic_store(&h->sleeping, false);
+    const bool go_on = !h->stopping;
+    pthread_mutex_unlock(&h->lock);
+    return go_on;
+}
+
+static void *run(void *arg)
+{
+    const struct timespec stride = {.tv_nsec = STRIDE_NS};
+    work w = {.h = arg};
+    if (tap_scratch_init(&w.scratch)) /* then nothing is ever shown: rings fill, and what passes is counted as lost */
+        return NULL;
+    while (rest(w.h)) {
+        gather(&w);
+        for (size_t i = 0; i < w.count; i++)
+            fill_frame(&w, w.taps[i]);
+        nanosleep(&stride, NULL);
+    }
+    tap_scratch_deinit(&w.scratch);
+    return NULL;
+}
+
+sut_status tap_worker_start(sut_tap_hub *h)
+{
+    if (h->started)
+        return 0;
+    const int e = pthread_create(&h->worker, NULL, run, h);
+    if (e)
+        return SUT_TRACE(-e, "tap thread");
+    h->started = true;
+    return 0;
+}
+
+void tap_worker_stop(sut_tap_hub *h)
+{
+    if (!h->started)
+        return;
+    pthread_mutex_lock(&h->lock);
+    h->stopping = true;
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+    pthread_join(h->worker, NULL);
+    h->started = false;
+}
+
+/* What was put before is visible to whoever sets `sleeping` after this load: both sides fence. */
+void tap_worker_wake(sut_tap_hub *h)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&h->sleeping, memory_order_relaxed) || !atomic_exchange(&h->sleeping, false))
+        return; /* awake, or about to be */
+    pthread_mutex_lock(&h->lock);
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+}
