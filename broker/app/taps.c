@@ -209,7 +209,8 @@ static void refuse(sut_broker *b, uint64_t session, uint64_t id, const char *pee
 static void attach(sut_broker *b, uint64_t session, uint64_t id, const char *peer, const sut_tap_request *r)
 {
     char why[128] = "";
-    const sut_status st = sut_tap_hub_attach(b->taps.hub, sut_now_ns(), session, id, sut_str_from(peer), r, why, sizeof why);
+    const sut_status st =
+        sut_tap_hub_attach(b->taps.hub, sut_now_ns(), session, id, sut_str_from(peer), r, why, sizeof why);
 
     switch (st) {
     case 0: send_reply(b, session, id); break;

@@ -1,6 +1,7 @@
-/* What was: events of a tap from the journal, page by page, as its ring and its budget have room; nothing of it is lost.
- * The seam: while history is told, live events pass the tap by. Once a page ends where the loop has seen everything,
- * the tap goes on live from that very position, in the same turn, so that there is neither gap nor duplicate. */
+/* What was: events of a tap from the journal, page by page, as its ring and its budget have room; nothing of it is
+ * lost. The seam: while history is told, live events pass the tap by. Once a page ends where the loop has seen
+ * everything, the tap goes on live from that very position, in the same turn, so that there is neither gap nor
+ * duplicate. */
 #include "hub.h"
 
 #include "base/clock.h"

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RETRY_MS      2   /* for a peer whose queue is full, history without room or budget, an end without room */
-#define UNTIL_MS      100 /* how exactly a live tap ends at a time */
-#define BURST_PART    20  /* of a second's budget may pass at once … */
-#define BURST_MIN     (64u << 10)
-#define ARENA_MAX     (64u << 10)
+#define RETRY_MS   2   /* for a peer whose queue is full, history without room or budget, an end without room */
+#define UNTIL_MS   100 /* how exactly a live tap ends at a time */
+#define BURST_PART 20  /* of a second's budget may pass at once … */
+#define BURST_MIN  (64u << 10)
+#define ARENA_MAX  (64u << 10)
 
 static void on_timer(sut_timer *timer, void *arg);
 
@@ -76,7 +76,7 @@ static void leave(sut_tap_hub *h, tap *t)
     sut_node_unlink(&t->node);
     h->tap_count--;
     count_kinds(h);
-    sut_log(SUT_INFO, "tap", "tap.ended", SUT_KV("peer", t->peer), SUT_KV_U("session", t->session),
+    sut_log(SUT_DEBUG, "tap", "tap.ended", SUT_KV("peer", t->peer), SUT_KV_U("session", t->session),
             SUT_KV_U("records", t->records_total), SUT_KV_U("lost", t->lost_total));
     atomic_store_explicit(&t->ended, true, memory_order_release);
     tap_worker_wake(h);

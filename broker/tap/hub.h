@@ -10,10 +10,10 @@
 
 #include <pthread.h>
 
-#define TAP_RING_BYTES   (1u << 20)
-#define TAP_OUT_BYTES    (1u << 20)  /* encoded and not sent, of one tap; past it the worker leaves the ring alone */
-#define TAP_SUBJECTS     64          /* that the hub remembers who may and wants to see */
-#define TAP_PEER_MAX     64
+#define TAP_RING_BYTES (1u << 20)
+#define TAP_OUT_BYTES  (1u << 20) /* encoded and not sent, of one tap; past it the worker leaves the ring alone */
+#define TAP_SUBJECTS   64         /* that the hub remembers who may and wants to see */
+#define TAP_PEER_MAX   64
 
 typedef enum tap_state {
     TAP_HISTORY, /* events come from the journal */
@@ -103,7 +103,7 @@ void tap_history_drop(const sut_tap_hub *h, tap *t);
 /* hub.c */
 /* Copies the sight; false: no room or no budget now. */
 bool tap_put(sut_tap_hub *h, tap *t, uint64_t now_ns, sut_sight *s);
-void tap_begin_end(sut_tap_hub *h, tap *t);                                /* once what it has is shown */
+void tap_begin_end(sut_tap_hub *h, tap *t);                          /* once what it has is shown */
 void tap_fail(sut_tap_hub *h, tap *t, int err, const char *message); /* at once: the tap is gone */
 void tap_hub_on_ready(sut_task *task, void *hub);                    /* the worker has frames */
 

@@ -100,10 +100,8 @@ void tap_unpack(const void *record, size_t len, tap_taken *out)
     const packed *p = record;
     const char *at = (const char *)(p + 1);
     (void)len;
-    *out = (tap_taken){.lost = p->lost,
-                       .bytes = p->body_bytes,
-                       .body_left = p->body_copied < p->body_bytes,
-                       .is_end = p->is_end};
+    *out = (tap_taken){
+        .lost = p->lost, .bytes = p->body_bytes, .body_left = p->body_copied < p->body_bytes, .is_end = p->is_end};
     if (p->is_end)
         return;
     sut_sight *s = &out->sight;

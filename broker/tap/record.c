@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-#define ARENA_MAX       (1u << 20)
-#define REDACTED        SUT_STR("<redacted>")
+#define ARENA_MAX (1u << 20)
+#define REDACTED  SUT_STR("<redacted>")
 
 sut_status tap_scratch_init(tap_scratch *s)
 {
@@ -35,8 +35,7 @@ typedef struct shown { /* what may be shown of one sight */
 static void show_body(tap_scratch *s, const sut_record *desc, const tap_taken *t, bool personal, shown *out)
 {
     bool left_out = false;
-    if (!desc || t->body_left ||
-        sut_record_redact_told(desc, t->sight.body, !personal, &s->body, &left_out)) {
+    if (!desc || t->body_left || sut_record_redact_told(desc, t->sight.body, !personal, &s->body, &left_out)) {
         out->withheld = out->withheld || !desc || t->bytes > 0;
         return;
     }
@@ -69,8 +68,7 @@ static sut_status add_text(sut_buf *b, sut_str name, sut_str value)
 
 static sut_status write_error(sut_buf *b, sut_str code, const sut_error_body *e)
 {
-    sut_status st =
-        sut_mp_add_map(b, (size_t)(code.len > 0) + (e->http_status > 0) + (e->retry_after_ms > 0));
+    sut_status st = sut_mp_add_map(b, (size_t)(code.len > 0) + (e->http_status > 0) + (e->retry_after_ms > 0));
     if (st == 0 && code.len > 0)
         st = add_text(b, SUT_STR("code"), code);
     if (st == 0 && e->http_status > 0)
@@ -115,7 +113,10 @@ static shown show(tap_scratch *s, const tap_taken *t, bool personal)
 
 static const char *kind_name(sut_sight_kind kind)
 {
-    return kind == SUT_SIGHT_CALL ? "call" : kind == SUT_SIGHT_REPLY ? "reply" : kind == SUT_SIGHT_ERROR ? "error" : "event";
+    return kind == SUT_SIGHT_CALL    ? "call"
+           : kind == SUT_SIGHT_REPLY ? "reply"
+           : kind == SUT_SIGHT_ERROR ? "error"
+                                     : "event";
 }
 
 /* A map under construction; it keeps the first failure, so that its writer reads as the document that it writes. Its

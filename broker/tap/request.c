@@ -51,10 +51,8 @@ static const sut_field request_fields[] = {
     {AT(personal), .type = SUT_T_BOOL},
     {AT(reason), .type = SUT_T_STRING, .min_chars = 1, .max_chars = REASON_CHARS},
 };
-static const sut_record request_record = {.name = "tap",
-                                          .fields = request_fields,
-                                          .count = SUT_ARRAY_LEN(request_fields),
-                                          .size = sizeof(request_body)};
+static const sut_record request_record = {
+    .name = "tap", .fields = request_fields, .count = SUT_ARRAY_LEN(request_fields), .size = sizeof(request_body)};
 
 /* A pattern is a subject whose tokens may be `*`, and its last one `>`. */
 static bool pattern_valid(sut_str pattern)
@@ -80,7 +78,8 @@ static bool take_subjects(const request_body *in, sut_tap_request *out, char *er
     for (size_t i = 0; i < out->subject_count; i++) {
         if (pattern_valid(out->subjects[i]))
             continue;
-        (void)snprintf(error, size, "/subjects/%zu: must be a pattern of subjects, like auth.login, post.* or user.>", i);
+        (void)snprintf(error, size, "/subjects/%zu: must be a pattern of subjects, like auth.login, post.* or user.>",
+                       i);
         return false;
     }
     return true;

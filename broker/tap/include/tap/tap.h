@@ -58,8 +58,8 @@ typedef struct sut_tap_read {
 typedef struct sut_tap_ops {
     /* May the session's peer see what passes under this subject? Asked once a subject, until sut_tap_hub_recheck. */
     bool (*allows)(void *app, uint64_t session, sut_str subject);
-    /* Queues a frame of encoded envelopes for the session's peer and takes the malloc'd bytes over; false: not now, it is
-     * tried again. */
+    /* Queues a frame of encoded envelopes for the session's peer and takes the malloc'd bytes over; false: not now, it
+     * is tried again. */
     bool (*send)(void *app, uint64_t session, uint8_t *bytes, size_t len, uint32_t envelopes);
     /* The tap ended, and not by sut_tap_hub_detach: err 0: its last record and the gap behind it are sent; else a
      * sut_err, which its peer is still to be told. */
