@@ -242,6 +242,47 @@ static void write_events(page *p)
     sut_core_each_group(b->core, write_group, p);
 }
 
+/* ---- taps ---- */
+
+static void write_tap(const sut_tap_view *v, void *arg)
+{
+    page *p = arg;
+
+    if (!p->left)
+        return;
+    p->left--;
+    map(p, 10);
+    put_uint(p, "session", v->session);
+    put_uint(p, "tap", v->id);
+    put_str(p, "peer", v->peer);
+    put_text(p, "state", v->in_history ? "history" : "live");
+    put_bool(p, "personal", v->request->personal);
+    put_uint(p, "bytes_per_second", v->bytes_per_second);
+    put_uint(p, "records_total", v->records_total);
+    put_uint(p, "lost_total", v->lost_total);
+    put_uint(p, "waiting_bytes", v->waiting_bytes);
+    put_uint(p, "open_ms", ms_since(p, v->opened_ns));
+}
+
+/* `lost_total` counts those of taps that have ended, too. */
+static void write_taps(page *p)
+{
+    const sut_taps *t = &p->b->taps;
+    sut_tap_counts c;
+
+    sut_tap_hub_get_counts(t->hub, &c);
+    key(p, "taps");
+    map(p, 7);
+    put_uint(p, "attached_total", c.attached_total);
+    put_uint(p, "refused_total", t->refused_total);
+    put_uint(p, "unaudited_total", t->unaudited_total);
+    put_uint(p, "records_total", c.records_total);
+    put_uint(p, "bytes_total", c.bytes_total);
+    put_uint(p, "lost_total", c.lost_total);
+    list(p, "taps", c.taps);
+    sut_tap_hub_each(t->hub, write_tap, p);
+}
+
 static uint64_t resident_bytes(void)
 {
     char line[128] = "";
@@ -329,7 +370,7 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     sut_core_counts counts;
 
     sut_core_get_counts(b->core, &counts);
-    map(&p, 17);
+    map(&p, 18);
     put_text(&p, "version", SUT_VERSION);
     put_uint(&p, "pid", (uint64_t)getpid());
     put_uint(&p, "uptime_ms", ms_since(&p, b->stats.started_ns));
@@ -345,6 +386,7 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     write_memory(&p, &counts);
     write_limits(&p);
     write_events(&p);
+    write_taps(&p);
     write_sessions(&p, &counts);
     write_services(&p, &counts);
     return p.status;

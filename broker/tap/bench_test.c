@@ -125,8 +125,8 @@ void bench_teardown(void)
 
 sut_tap_request everything(void)
 {
-    return (sut_tap_request){
-        .kinds = SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR | SUT_SIGHT_EVENT, .follow = true};
+    return (sut_tap_request){.kinds = SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR | SUT_SIGHT_EVENT,
+                             .follow = true};
 }
 
 sut_status attach(uint64_t session, uint64_t id, const sut_tap_request *r)
@@ -179,7 +179,8 @@ void must_get_end(uint64_t lost)
 {
     char wanted[128];
     const got *g = must_get();
-    (void)snprintf(wanted, sizeof wanted, "{\"from\":0,\"to\":0,\"reason\":\"end\",\"lost\":%llu}", (unsigned long long)lost);
+    (void)snprintf(wanted, sizeof wanted, "{\"from\":0,\"to\":0,\"reason\":\"end\",\"lost\":%llu}",
+                   (unsigned long long)lost);
     cr_assert_eq(g->kind, SUT_GAP);
     cr_assert_str_eq(g->json, wanted);
     cr_assert_eq(t.ended, 1);

@@ -22,13 +22,13 @@ typedef struct bench {
     got gots[GOT_MAX];
     uint32_t got_count, taken;
     uint64_t bytes_sent;
-    bool stuck;           /* the peers take nothing */
-    const char *hidden;   /* a subject that nobody may see */
-    uint32_t kinds;       /* as ops.watch said last */
+    bool stuck;         /* the peers take nothing */
+    const char *hidden; /* a subject that nobody may see */
+    uint32_t kinds;     /* as ops.watch said last */
     uint64_t ended_id;
     int ended_err;
     uint32_t ended, lent, released;
-    sut_tap_read read;    /* the last one, of the tag */
+    sut_tap_read read; /* the last one, of the tag */
     uint64_t read_tag;
     uint32_t reads;
     sut_status read_status;
@@ -47,8 +47,8 @@ sut_sight sight(sut_sight_kind kind, const char *subject, sut_str body);
 void pass(const sut_sight *s);
 const got *must_get(void); /* the next envelope, waited for */
 void must_get_end(uint64_t lost);
-void must_get_nothing(void); /* once all that passed was worked on */
+void must_get_nothing(void);               /* once all that passed was worked on */
 bool says(const got *g, const char *text); /* its body's JSON has this */
-void turn(void);             /* of the loop */
+void turn(void);                           /* of the loop */
 
 #endif

@@ -121,8 +121,8 @@ Test(hub, a_revoked_right_ends_the_tap_with_an_error)
 
 Test(hub, they_are_bounded_a_session_and_in_all)
 {
-    const sut_tap_limits limits = {.max_taps = 3, .taps_per_session = 2, .bytes_per_second = 1 << 20,
-                                   .bytes_per_second_max = 1 << 20};
+    const sut_tap_limits limits = {
+        .max_taps = 3, .taps_per_session = 2, .bytes_per_second = 1 << 20, .bytes_per_second_max = 1 << 20};
     sut_tap_request r = everything();
     uint64_t lost;
     sut_tap_hub_set_limits(t.hub, &limits);

@@ -158,8 +158,8 @@ Test(record, an_event_with_its_identity)
     s.replayed = true;
     memcpy(s.event_id, "0123456789abcdef", SUT_EVENT_ID_LEN);
     const got *g = shown(&s, false);
-    cr_assert(says(g, "{\"at\":1700000000000000,\"kind\":\"event\",\"from\":\"edge\",\"subject\":\"probe.sent\","), "%s",
-              g->json);
+    cr_assert(says(g, "{\"at\":1700000000000000,\"kind\":\"event\",\"from\":\"edge\",\"subject\":\"probe.sent\","),
+              "%s", g->json);
     cr_assert(says(g, "\"sequence\":12,\"event_id\":\"30313233343536373839616263646566\",\"replayed\":true,"
                       "\"body\":{\"lane\":\"a\",\"note\":\"<redacted>\"},\"lost\":0}"),
               "%s", g->json);
