@@ -4,7 +4,8 @@
  *   bus_bench serve                         serves `bench.echo` with the peer of $SUT_NAME until killed
  *   bus_bench call COUNT OUTSTANDING BYTES  prints `calls_per_s p50_us p99_us`
  *
- * $SUT_BROKER, $SUT_NAME and $SUT_SECRET_FILE say who and where, as for every client. */
+ * $BENCH_METHOD is called instead of `bench.echo`, and its service served; $BENCH_BODY names a file with the body,
+ * instead of BYTES of nothing. $SUT_BROKER, $SUT_NAME and $SUT_SECRET_FILE say who and where, as for every client. */
 #include "base/clock.h"
 #include "base/loop.h"
 #include "sut.h"
@@ -13,6 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *method(void)
+{
+    const char *named = getenv("BENCH_METHOD");
+    return named ? named : "bench.echo";
+}
 
 static void echo(void *arg, sut_incoming *in)
 {
@@ -40,8 +47,10 @@ static int serve(void)
     sut_loop *loop = NULL;
     if (sut_loop_new(&loop) != 0)
         return 1;
+    char service[128];
+    snprintf(service, sizeof service, "%.*s", (int)strcspn(method(), "."), method());
     sut_client *c = open_client(loop);
-    if (sut_serve(c, "bench", 4096, echo, NULL) != 0)
+    if (sut_serve(c, service, 4096, echo, NULL) != 0)
         return 1;
     puts("ready");
     fflush(stdout);
@@ -80,13 +89,34 @@ static void on_result(void *arg, const sut_result *result)
 
 static void submit(run *r, one *slot)
 {
-    sut_call call = {.subject = SUT_STR("bench.echo"), .body = r->body, .timeout_ms = 10000};
+    sut_call call = {.subject = sut_str_from(method()), .body = r->body, .timeout_ms = 10000};
     slot->index = r->sent++;
     r->sent_at[slot->index] = sut_now_ns();
     if (sut_call_start(r->client, &call, on_result, slot, NULL) != 0) {
         fprintf(stderr, "bus_bench: a call was refused\n");
         exit(1);
     }
+}
+
+/* The body of every call: from a file, or a map {"p": bin of BYTES}. */
+static sut_str make_body(long bytes)
+{
+    const char *name = getenv("BENCH_BODY");
+    uint8_t *body = calloc(1, 65536 + 16);
+    if (!body)
+        exit(1);
+    if (name) {
+        FILE *f = fopen(name, "re");
+        const size_t len = f ? fread(body, 1, 65536, f) : 0;
+        if (!f || ferror(f) || fclose(f) != 0) {
+            fprintf(stderr, "bus_bench: %s: %s\n", name, strerror(errno));
+            exit(1);
+        }
+        return (sut_str){(char *)body, len};
+    }
+    body[0] = 0x81, body[1] = 0xa1, body[2] = 'p', body[3] = 0xc5;
+    body[4] = (uint8_t)(bytes >> 8), body[5] = (uint8_t)bytes;
+    return (sut_str){(char *)body, (size_t)bytes + 6};
 }
 
 static int by_size(const void *a, const void *b)
@@ -104,16 +134,12 @@ static int call(long count, long outstanding, long bytes)
     for (int i = 0; i < 5000 && sut_client_state(r.client) != SUT_SESSION_UP; i++)
         if (sut_loop_turn(r.loop, 1) != 0)
             return 1;
-    uint8_t *body = calloc(1, (size_t)bytes + 16);
+    r.body = make_body(bytes);
     slots = calloc((size_t)outstanding, sizeof *slots);
     r.sent_at = calloc((size_t)count, sizeof *r.sent_at);
     r.took = calloc((size_t)count, sizeof *r.took);
-    if (!body || !slots || !r.sent_at || !r.took)
+    if (!slots || !r.sent_at || !r.took)
         return 1;
-    /* {"p": bin of BYTES} */
-    body[0] = 0x81, body[1] = 0xa1, body[2] = 'p', body[3] = 0xc5;
-    body[4] = (uint8_t)(bytes >> 8), body[5] = (uint8_t)bytes;
-    r.body = (sut_str){(char *)body, (size_t)bytes + 6};
     uint64_t start = sut_now_ns();
     for (long i = 0; i < outstanding && i < count; i++) {
         slots[i].r = &r;
@@ -129,7 +155,7 @@ static int call(long count, long outstanding, long bytes)
         fprintf(stderr, "bus_bench: %ld calls failed\n", r.failed);
     sut_client_free(r.client);
     sut_loop_free(r.loop);
-    free(body);
+    free((char *)r.body.ptr);
     free(slots);
     free(r.sent_at);
     free(r.took);
