@@ -11,9 +11,13 @@ typedef struct slab {
     core_call calls[SLAB_CALLS];
 } slab;
 
+#define SPARES_MAX 4096
+
 struct core_pool {
     slab *slabs;
     sut_node free;
+    core_origin *spares; /* each of CORE_ORIGIN_BYTES */
+    uint32_t spare_count;
 };
 
 sut_status core_pool_new(struct core_pool **out)
@@ -35,10 +39,22 @@ static void free_slabs(slab *s)
     }
 }
 
+static void free_spares(struct core_pool *p)
+{
+    while (p->spares) {
+        core_origin *next = p->spares->next_free;
+        free(p->spares);
+        p->spares = next;
+    }
+    p->spare_count = 0;
+}
+
 struct core_pool *core_pool_free(struct core_pool *p)
 {
-    if (p)
+    if (p) {
         free_slabs(p->slabs);
+        free_spares(p);
+    }
     free(p);
     return NULL;
 }
@@ -84,6 +100,7 @@ core_call *core_call_new(sut_core *c)
 /* After a burst the slabs go back, once nothing is in use; the first one stays. */
 static void trim(struct core_pool *p)
 {
+    free_spares(p);
     if (!p->slabs->next)
         return;
     free_slabs(p->slabs->next);
@@ -94,11 +111,29 @@ static void trim(struct core_pool *p)
 
 static void forget_origin(sut_core *c, core_call *call)
 {
-    if (!call->origin)
+    core_origin *o = call->origin;
+    struct core_pool *p = c->pool;
+    if (!o)
         return;
-    c->counts.bytes_held -= call->origin->size;
-    free(call->origin);
+    c->counts.bytes_held -= o->size;
     call->origin = NULL;
+    if (o->size == sizeof(core_origin) + CORE_ORIGIN_BYTES && p->spare_count < SPARES_MAX) {
+        o->next_free = p->spares;
+        p->spares = o;
+        p->spare_count++;
+    } else {
+        free(o);
+    }
+}
+
+static core_origin *take_origin(struct core_pool *p, size_t size)
+{
+    core_origin *o = p->spares;
+    if (size != sizeof(core_origin) + CORE_ORIGIN_BYTES || !o)
+        return malloc(size);
+    p->spares = o->next_free;
+    p->spare_count--;
+    return o;
 }
 
 void core_call_free(sut_core *c, core_call *call)
@@ -165,10 +200,10 @@ void core_call_forget_copy(sut_core *c, core_call *call)
 void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env)
 {
     const size_t bytes = env->key.len + env->principal.session.len + env->traceparent.len + env->opt.parent_id.len + 4;
-    const size_t size = sizeof(core_origin) + bytes;
+    const size_t size = sizeof(core_origin) + (bytes < CORE_ORIGIN_BYTES ? CORE_ORIGIN_BYTES : bytes);
     if (!charge(c, size))
         return;
-    core_origin *o = malloc(size);
+    core_origin *o = take_origin(c->pool, size);
     if (!o) {
         c->counts.bytes_held -= size;
         return;

@@ -35,6 +35,7 @@ static core_session *new_session(const sut_core *c, sut_str name)
         return NULL;
     }
     memcpy(s->name, name.ptr, name.len);
+    s->title = sut_str_from(s->name);
     s->timer.kind = CORE_TIMER_SESSION;
     s->opened_ns = s->last_heard_ns = c->now_ns;
     s->acl = sut_acl_find(c->acl, name);

@@ -4,14 +4,12 @@
 
 #define THE_BROKER SUT_STR("broker")
 
-/* A peer's name says enough, unless it has several sessions. */
 static sut_str title(const core_session *s)
 {
-    if (!s)
-        return THE_BROKER;
-    return sut_str_from(s->several && s->instance[0] ? s->instance : s->name);
+    return s ? s->title : THE_BROKER;
 }
 
+/* A peer's name says enough, unless it has several sessions. */
 void core_see_names(sut_core *c, sut_str name)
 {
     uint32_t count = 0;
@@ -22,43 +20,63 @@ void core_see_names(sut_core *c, sut_str name)
     for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next) {
         core_session *s = SUT_CONTAINER(n, core_session, node);
         if (sut_str_is(name, s->name))
-            s->several = count > 1;
+            s->title = sut_str_from(count > 1 && s->ready ? s->instance : s->name);
     }
 }
 
-/* ---- calls ---- */
+/* ---- calls: all fields that they have are set each time; those of events stay as they are, empty ---- */
+
+static inline sut_sight *begin(sut_core *c, sut_sight_kind kind, sut_str from, sut_str to)
+{
+    sut_sight *s = &c->sight;
+    s->kind = kind;
+    s->at_us = 0;
+    s->from = from;
+    s->to = to;
+    return s;
+}
+
+static inline void name_call(sut_sight *s, const core_call *call)
+{
+    s->subject = core_call_subject(call);
+    s->call = call->sequence;
+    s->id = call->caller_id;
+    s->attempt = call->attempt;
+}
+
+static inline void ask_of(sut_sight *s, const sut_envelope *env)
+{
+    s->key = env->key;
+    s->traceparent = env->traceparent;
+    s->parent_id = env->opt.parent_id;
+    s->principal = env->principal;
+}
 
 void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env)
 {
-    sut_sight s = {.kind = SUT_SIGHT_CALL,
-                   .from = title(call->caller),
-                   .to = title(to),
-                   .subject = core_call_subject(call),
-                   .key = env->key,
-                   .traceparent = env->traceparent,
-                   .parent_id = env->opt.parent_id,
-                   .principal = env->principal,
-                   .call = call->sequence,
-                   .id = call->caller_id,
-                   .attempt = call->attempt,
-                   .body = env->body};
-    c->ops.seen(c->app, &s);
+    sut_sight *s = begin(c, SUT_SIGHT_CALL, title(call->caller), title(to));
+    name_call(s, call);
+    ask_of(s, env);
+    s->took_us = 0;
+    s->code = SUT_STR_NONE;
+    s->body = env->body;
+    c->ops.seen(c->app, s);
 }
 
-static sut_sight end_of(const sut_core *c, const core_call *call, const core_session *caller, const core_session *from)
+static sut_sight *end_of(sut_core *c, const core_call *call, sut_sight_kind kind, sut_str from, sut_str to)
 {
-    sut_sight s = {.from = title(from),
-                   .to = title(caller),
-                   .subject = core_call_subject(call),
-                   .took_us = (c->now_ns - call->accepted_ns) / 1000,
-                   .call = call->sequence,
-                   .id = call->caller_id,
-                   .attempt = call->attempt};
-    if (call->origin) {
-        s.key = call->origin->key;
-        s.traceparent = call->origin->traceparent;
-        s.parent_id = call->origin->parent_id;
-        s.principal = call->origin->principal;
+    static const sut_envelope unknown;
+    sut_sight *s = begin(c, kind, from, to);
+    const core_origin *o = call->origin;
+    name_call(s, call);
+    s->took_us = (c->now_ns - call->accepted_ns) / 1000;
+    if (o) {
+        s->key = o->key;
+        s->traceparent = o->traceparent;
+        s->parent_id = o->parent_id;
+        s->principal = o->principal;
+    } else {
+        ask_of(s, &unknown);
     }
     return s;
 }
@@ -66,20 +84,19 @@ static sut_sight end_of(const sut_core *c, const core_call *call, const core_ses
 void core_see_reply(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,
                     sut_str body)
 {
-    sut_sight s = end_of(c, call, caller, from);
-    s.kind = SUT_SIGHT_REPLY;
-    s.body = body;
-    c->ops.seen(c->app, &s);
+    sut_sight *s = end_of(c, call, SUT_SIGHT_REPLY, title(from), title(caller));
+    s->code = SUT_STR_NONE;
+    s->body = body;
+    c->ops.seen(c->app, s);
 }
 
 void core_see_error(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,
                     sut_str code, sut_str body)
 {
-    sut_sight s = end_of(c, call, caller, from);
-    s.kind = SUT_SIGHT_ERROR;
-    s.code = code;
-    s.body = body;
-    c->ops.seen(c->app, &s);
+    sut_sight *s = end_of(c, call, SUT_SIGHT_ERROR, title(from), title(caller));
+    s->code = code;
+    s->body = body;
+    c->ops.seen(c->app, s);
 }
 
 static sut_str platform_code(int err)
@@ -100,19 +117,16 @@ void core_see_failure(sut_core *c, const core_call *call, const core_session *ca
 
 void core_see_refusal(sut_core *c, const core_session *caller, const sut_envelope *env, int err)
 {
-    sut_sight s = {.kind = SUT_SIGHT_ERROR,
-                   .from = THE_BROKER,
-                   .to = title(caller),
-                   .subject = env->subject,
-                   .key = env->key,
-                   .traceparent = env->traceparent,
-                   .parent_id = env->opt.parent_id,
-                   .principal = env->principal,
-                   .call = ++c->next_sequence,
-                   .id = env->id,
-                   .code = platform_code(err),
-                   .body = just_made(c)};
-    c->ops.seen(c->app, &s);
+    sut_sight *s = begin(c, SUT_SIGHT_ERROR, THE_BROKER, title(caller));
+    s->subject = env->subject;
+    ask_of(s, env);
+    s->call = ++c->next_sequence;
+    s->id = env->id;
+    s->attempt = 0;
+    s->took_us = 0;
+    s->code = platform_code(err);
+    s->body = just_made(c);
+    c->ops.seen(c->app, s);
 }
 
 /* ---- events ---- */

@@ -32,7 +32,9 @@ typedef struct core_copy {
 } core_copy;
 
 /* What the sight of a call's end tells of its beginning. */
+#define CORE_ORIGIN_BYTES 192 /* most need less; those that do come from a list of spare ones */
 typedef struct core_origin {
+    struct core_origin *next_free;
     size_t size; /* of the whole allocation */
     sut_principal principal;
     sut_str key, traceparent, parent_id;
@@ -128,7 +130,7 @@ struct core_session {
     const sut_acl_entry *acl; /* NULL: no such peer (any more) */
     sut_role role;            /* as of hello */
     bool ready, draining, closing;
-    bool several; /* sessions of this name: sights tell them apart by instance */
+    sut_str title; /* what sights call it: its name, or if that has several sessions its instance */
     uint32_t pings_out;
     uint64_t farewell_ping; /* behind our bye; its pong says that all sent before it was read. 0: none out */
     sut_node calls;         /* as a caller, in order of acceptance */
@@ -156,6 +158,7 @@ struct sut_core {
     sut_core_ops ops;
     void *app;
     uint32_t watched; /* kinds of sights */
+    sut_sight sight;  /* of calls: filled in place, for clearing so much each time costs more than filling it */
     const sut_acl *acl;
     uint64_t now_ns;
     char broker_name[CORE_NAME_MAX + 1];

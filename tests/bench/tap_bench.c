@@ -1,7 +1,7 @@
 /* A tap on all traffic, at its default budget, that counts.
  *
- *   tap_bench      prints `ready` once it is attached, and when its standard input ends `records lost seconds`, from the
- *                  first record to the last
+ *   tap_bench      prints `ready` once it is attached, and when its standard input ends `records lost seconds`, from
+ * the first record to the last
  *
  * $SUT_BROKER, $SUT_NAME and $SUT_SECRET_FILE say who and where, as for every client; the peer must be an operator. */
 #include "base/clock.h"
