@@ -1,9 +1,11 @@
 /* What a call costs in the broker's core alone: call in, given to an instance, reply in, answered. No sockets, no
  * codec; the outputs are only noted. Prints nanoseconds of processor time (so that a busy machine
  * changes little) a round trip for calls with and without a kept copy, with one
- * and with 1,000 outstanding, and for calls that wait in the queue. */
+ * and with 1,000 outstanding, for calls that wait in the queue, and for what a tap on all
+ * traffic adds to the loop's work. */
 #include "base/clock.h"
 #include "core/core.h"
+#include "tap/tap.h"
 #include "wire/msgpack.h"
 
 #include <stdio.h>
@@ -22,7 +24,9 @@ typedef struct given {
 typedef struct bench {
     given ring[2 * CALLS_MAX]; /* calls given to instances and not yet answered, oldest first */
     uint32_t head, tail;
-    uint64_t answered;
+    uint64_t answered, now_ns;
+    sut_loop *loop;
+    sut_tap_hub *hub; /* NULL: nobody taps */
 } bench;
 
 static void on_emit(void *app, uint64_t session, const sut_envelope *env)
@@ -51,6 +55,51 @@ static void on_method(void *app, sut_str subject, sut_core_method *m)
 {
     (void)app;
     *m = (sut_core_method){.known = true, .idempotent = sut_str_is(subject, "user.profile_get"), .timeout_ms = 3000};
+}
+
+/* ---- a tap, whose peer takes everything ---- */
+
+static bool on_allows(void *app, uint64_t session, sut_str subject)
+{
+    (void)app;
+    (void)session;
+    (void)subject;
+    return true;
+}
+
+static bool on_send(void *app, uint64_t session, uint8_t *bytes, size_t len, uint32_t envelopes)
+{
+    (void)app;
+    (void)session;
+    (void)len;
+    (void)envelopes;
+    free(bytes);
+    return true;
+}
+
+static void on_watch(void *app, uint32_t kinds)
+{
+    (void)app;
+    (void)kinds;
+}
+
+static void on_seen(void *app, sut_sight *s)
+{
+    bench *b = app;
+    sut_tap_hub_see(b->hub, b->now_ns, s);
+}
+
+static void open_tap(bench *b, sut_core *c)
+{
+    static const sut_tap_ops ops = {.allows = on_allows, .send = on_send, .watch = on_watch};
+    const sut_tap_limits limits = SUT_TAP_LIMITS_DEFAULT;
+    const sut_tap_request all = {.kinds = SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR | SUT_SIGHT_EVENT,
+                                 .follow = true};
+    char error[128];
+    if (sut_loop_new(&b->loop) || sut_tap_hub_new(&b->hub, b->loop, &ops, b, &limits) ||
+        sut_tap_hub_attach(b->hub, sut_now_ns(), 1, 1, SUT_STR("operator"), &all, error, sizeof(error)))
+        exit(SUT_EXIT_SOFTWARE);
+    sut_core_watch(c, all.kinds);
 }
 
 static sut_status add_service(sut_buf *body, uint32_t credits)
@@ -88,7 +137,7 @@ static uint64_t connect_peer(sut_core *c, sut_str name, uint32_t credits)
 static uint64_t cpu_ns(void)
 {
     struct timespec t = {0};
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* a tap's thread is not the loop's */
     return (uint64_t)t.tv_sec * SUT_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
@@ -114,8 +163,10 @@ static double run(sut_core *c, bench *b, uint64_t caller, const char *subject, u
             sut_core_input(c, now, g.session, &reply);
         }
         if (n % 64 == 0) { /* as the daemon does: one look at the clock for a batch */
-            now = sut_now_ns();
+            now = b->now_ns = sut_now_ns();
             sut_core_tick(c, now);
+            if (b->loop && n % 8192 == 0 && sut_loop_turn(b->loop, 0))
+                exit(SUT_EXIT_SOFTWARE);
         }
         if (n < ROUNDS) {
             call.id = n + 1;
@@ -128,9 +179,9 @@ static double run(sut_core *c, bench *b, uint64_t caller, const char *subject, u
     return (double)took / ROUNDS;
 }
 
-static double bench_case(const char *subject, uint32_t outstanding, uint32_t credits)
+static double bench_case(const char *subject, uint32_t outstanding, uint32_t credits, bool tapped)
 {
-    static const sut_core_ops ops = {.emit = on_emit, .drop = on_drop, .method = on_method};
+    static const sut_core_ops ops = {.emit = on_emit, .drop = on_drop, .method = on_method, .seen = on_seen};
     static const char acl_text[] = "edge role=edge call=user.*\nuser role=actor serve=user\n";
     bench *b = calloc(1, sizeof(*b));
     sut_core *c = NULL;
@@ -144,8 +195,12 @@ static double bench_case(const char *subject, uint32_t outstanding, uint32_t cre
     uint64_t caller = connect_peer(c, SUT_STR("edge"), 0);
     for (int i = 0; i < INSTANCES; i++)
         (void)connect_peer(c, SUT_STR("user"), credits);
+    if (tapped)
+        open_tap(b, c);
     double ns = run(c, b, caller, subject, outstanding);
     sut_core_free(c);
+    sut_tap_hub_free(b->hub);
+    sut_loop_free(b->loop);
     sut_acl_free(acl);
     free(b);
     return ns;
@@ -156,15 +211,18 @@ int main(void)
     static const struct {
         const char *name, *subject;
         uint32_t outstanding, credits;
+        bool tapped;
     } cases[] = {
-        {"1 outstanding", "user.profile_update", 1, 64},
-        {"1 outstanding, idempotent (a copy is kept)", "user.profile_get", 1, 64},
-        {"1,000 outstanding", "user.profile_update", 1000, 1000},
-        {"1,000 outstanding, idempotent", "user.profile_get", 1000, 1000},
-        {"1,000 outstanding, 900 of them queued", "user.profile_get", 1000, 25},
+        {"1 outstanding", "user.profile_update", 1, 64, false},
+        {"1 outstanding, idempotent (a copy is kept)", "user.profile_get", 1, 64, false},
+        {"1,000 outstanding", "user.profile_update", 1000, 1000, false},
+        {"1,000 outstanding, a tap on all of it", "user.profile_update", 1000, 1000, true},
+        {"1,000 outstanding, idempotent", "user.profile_get", 1000, 1000, false},
+        {"1,000 outstanding, 900 of them queued", "user.profile_get", 1000, 25, false},
     };
     printf("%-46s %10s\n", "one call through the core, 200-byte bodies", "ns");
     for (size_t i = 0; i < SUT_ARRAY_LEN(cases); i++)
-        printf("%-46s %10.0f\n", cases[i].name, bench_case(cases[i].subject, cases[i].outstanding, cases[i].credits));
+        printf("%-46s %10.0f\n", cases[i].name,
+               bench_case(cases[i].subject, cases[i].outstanding, cases[i].credits, cases[i].tapped));
     return SUT_EXIT_OK;
 }
