@@ -195,3 +195,41 @@ Test(outbox, idle_boxes_hold_no_memory)
     free(w.bytes);
     sut_outbox_pool_deinit(&pool);
 }
+
+static void add_frame(sut_outbox *o, uint64_t first, uint64_t count)
+{
+    sut_buf b;
+    size_t len;
+
+    sut_buf_init(&b, 0);
+    for (uint64_t i = 0; i < count; i++)
+        cr_assert_eq(sut_envelope_encode(&b, &(sut_envelope){.kind = SUT_PING, .id = first + i}), 0);
+    uint8_t *bytes = sut_buf_steal(&b, &len);
+    cr_assert_eq(sut_outbox_add_frame(o, bytes, len, (uint32_t)count), 0);
+}
+
+Test(outbox, frames_that_are_encoded_already_keep_their_place)
+{
+    sut_outbox_pool pool = {0};
+    sut_outbox o;
+    wire_end w = {.room = 1, .refusal = -EAGAIN};
+
+    sut_outbox_init(&o);
+    cr_assert_eq(add(&o, &pool, &wide, 1, 10), 0);
+    add_frame(&o, 2, 3);
+    add_frame(&o, 5, 1);
+    cr_assert_eq(add(&o, &pool, &wide, 6, 10), 0);
+    cr_assert_eq(o.envelopes, 6);
+    cr_assert_eq(sut_outbox_flush(&o, &pool, receive, &w), -EAGAIN);
+    w.room = 100;
+    w.takes = true;
+    cr_assert_eq(sut_outbox_flush(&o, &pool, receive, &w), 0);
+    expect_ids(&w, 6);
+    cr_assert_eq(w.frames, 4);
+    cr_assert(sut_outbox_empty(&o));
+    cr_assert_eq(o.bytes, 0);
+    add_frame(&o, 7, 2); /* one that is never sent is freed with the box */
+    sut_outbox_deinit(&o, &pool);
+    sut_outbox_pool_deinit(&pool);
+    free(w.bytes);
+}

@@ -130,6 +130,22 @@ static void on_finished(void *app, sut_str subject, uint64_t took_ns, int err)
     h.finished_ns = took_ns;
 }
 
+static void on_tap(void *app, uint64_t session, const sut_envelope *env)
+{
+    (void)app;
+    (void)session;
+    h.taps++;
+    h.tapped = env->id;
+}
+
+static void on_untap(void *app, uint64_t session, uint64_t id)
+{
+    (void)app;
+    (void)session;
+    h.untaps++;
+    h.tapped = id;
+}
+
 static void keep_text(sighted *s, size_t i, sut_str *str)
 {
     if (!str->ptr)
@@ -181,6 +197,8 @@ void setup_with(const sut_core_limits *limits)
                                      .control = on_control,
                                      .refused = on_refused,
                                      .finished = on_finished,
+                                     .tap = on_tap,
+                                     .untap = on_untap,
                                      .seen = on_seen};
     sut_core_free(h.core);
     sut_acl_free(h.acl);

@@ -48,7 +48,8 @@ typedef struct harness {
     uint64_t control_call;
     bool control_answers_at_once;
     char refused_what[32];
-    uint32_t refused, finished;
+    uint32_t refused, finished, taps, untaps;
+    uint64_t tapped; /* the id of the last one */
     int finished_err;
     uint64_t finished_ns;
 } harness;

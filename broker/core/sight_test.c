@@ -346,3 +346,27 @@ Test(sight, the_end_of_a_call_from_before_the_watch_has_no_beginning)
     cr_assert_null(reply->traceparent.ptr);
     cr_assert_eq(reply->principal.user_id, 0);
 }
+
+/* ---- taps are the daemon's ---- */
+
+Test(sight, a_tap_and_its_end_go_to_the_daemon)
+{
+    uint64_t e = peer_ready("edge-1"), raw = peer_open("edge-2");
+    peer_sends(raw, SUT_TAP, 4);
+    must_get_error(raw, 4, "hello_required");
+    peer_sends(e, SUT_TAP, 5);
+    cr_assert_eq(h.taps, 1);
+    cr_assert_eq(h.tapped, 5);
+    must_subscribe(e, 7, &(sub_options){.subjects = "user.*"});
+    peer_sends(e, SUT_UNSUBSCRIBE, 7); /* a subscription's */
+    cr_assert_eq(h.untaps, 0);
+    peer_sends(e, SUT_UNSUBSCRIBE, 6);
+    cr_assert_eq(h.untaps, 1);
+    cr_assert_eq(h.tapped, 6);
+    must_forget_markers(e);
+    sut_core_drain(h.core, h.now);
+    must_take(e, SUT_BYE);
+    peer_sends(e, SUT_TAP, 8);
+    must_get_error(e, 8, "unavailable");
+    cr_assert_eq(h.taps, 1);
+}

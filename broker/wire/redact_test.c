@@ -48,6 +48,26 @@ static sut_str from_json(const char *json)
     return (sut_str){(const char *)s_body.data, s_body.len};
 }
 
+Test(redact, what_is_left_out_without_a_trace_is_told)
+{
+    static const struct {
+        sut_str body;
+        bool left_out;
+    } cases[] = {{{"\x81\xa2id\x01", 5}, false},
+                 {{"\x81\xa2ie\x01", 5}, true},
+                 {{"\x81\xa2id\xa1x", 6}, false}, /* of another type: that leaves its trace */
+                 {{"", 0}, false}};
+    for (size_t i = 0; i < SUT_ARRAY_LEN(cases); i++) {
+        bool left_out = !cases[i].left_out;
+        cr_assert_eq(sut_record_redact_told(&all_desc, cases[i].body, true, &s_out, &left_out), 0);
+        cr_assert_eq(left_out, cases[i].left_out, "%zu", i);
+    }
+    bool left_out = false;
+    cr_assert_eq(sut_record_redact_told(NULL, cases[0].body, true, &s_out, &left_out), 0);
+    cr_assert(left_out);
+    cr_assert_eq(sut_record_redact_told(&all_desc, SUT_STR("\x81"), true, &s_out, &left_out), -EBADMSG);
+}
+
 Test(redact, secrets_always_personal_fields_on_demand)
 {
     sut_str body = from_json("{\"id\":1,\"must\":null,\"secret\":\"canary-canary\",\"email\":\"a@b.co\","

@@ -1,5 +1,5 @@
-/* Taps: a request is read or refused with words, whatever it holds; and the record of a sight, whose body and strings are
- * anything, is one clean envelope that never shows a secret, nor a personal field without leave. The first byte
+/* Taps: a request is read or refused with words, whatever it holds; and the record of a sight, whose body and strings
+ * are anything, is one clean envelope that never shows a secret, nor a personal field without leave. The first byte
  * chooses. */
 #include "fuzz.h"
 #include "record.h"
@@ -34,8 +34,8 @@ static sut_envelope only_envelope(const sut_buf *out)
 
 static sut_sight sight_of(unsigned choice, sut_str body)
 {
-    static const char *const subjects[] = {"auth.login", "user.profile_update", "probe.sent", "auth.sessions_list",
-                                           "other.thing", "user.updated", "broker.status", "auth.register"};
+    static const char *const subjects[] = {"auth.login",  "user.profile_update", "probe.sent",    "auth.sessions_list",
+                                           "other.thing", "user.updated",        "broker.status", "auth.register"};
     static const sut_sight_kind kinds[] = {SUT_SIGHT_CALL, SUT_SIGHT_REPLY, SUT_SIGHT_ERROR, SUT_SIGHT_EVENT};
     return (sut_sight){.kind = kinds[choice >> 3 & 3],
                        .at_us = 1,
