@@ -207,6 +207,7 @@ void sut_broker_drain(sut_broker *b)
     sut_log(SUT_INFO, "broker", "drain", SUT_KV_U("pending", sut_core_pending(b->core)));
     if (sut_timer_start_ms(b->loop, &b->drain, limit_ms, on_drain_over, b) < 0)
         sut_loop_stop(b->loop);
+    sut_tap_hub_end_all(b->taps.hub, "the broker is stopping"); /* a slow one would hold the drain up */
     sut_core_drain(b->core, sut_now_ns());
     sut_traffic_settle(b);
 }

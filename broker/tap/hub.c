@@ -264,6 +264,13 @@ void tap_fail(sut_tap_hub *h, tap *t, int err, const char *message)
     h->ops.ended(h->app, session, id, err, message);
 }
 
+void sut_tap_hub_end_all(sut_tap_hub *h, const char *message)
+{
+    while (!sut_list_empty(&h->taps))
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the list as it ends
+        tap_fail(h, SUT_CONTAINER(h->taps.next, tap, node), SUT_ERR_UNAVAILABLE, message);
+}
+
 void sut_tap_hub_recheck(sut_tap_hub *h, bool (*still)(void *app, uint64_t session, const sut_tap_request *r))
 {
     h->generation++;

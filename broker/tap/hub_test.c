@@ -119,6 +119,18 @@ Test(hub, a_revoked_right_ends_the_tap_with_an_error)
     must_get_nothing();
 }
 
+Test(hub, all_end_at_once_when_the_broker_stops)
+{
+    sut_tap_request r = everything();
+    must_attach(1, 1, &r);
+    must_attach(2, 1, &r);
+    sut_tap_hub_end_all(t.hub, "the broker is stopping");
+    cr_assert_eq(t.ended, 2);
+    cr_assert_eq(t.ended_err, SUT_ERR_UNAVAILABLE);
+    cr_assert_eq(t.kinds, 0);
+    must_get_nothing();
+}
+
 Test(hub, they_are_bounded_a_session_and_in_all)
 {
     const sut_tap_limits limits = {

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -296,6 +297,62 @@ class WithoutJournal(unittest.TestCase):
             self.assertEqual(operator.take(tap, 5000).body["code"], "no_such_service")
             taps = json.loads(broker.sut("call", "broker.status", "{}", "--json").stdout)["taps"]
             self.assertEqual((taps["unaudited_total"], [t["personal"] for t in taps["taps"]]), (3, [False]))
+
+
+class Limits(unittest.TestCase):
+    """A broker whose limits file allows one tap of 20 kB/s."""
+
+    def test_the_limits_file_holds_and_losses_are_said(self):
+        broker = Broker()
+        with open(f"{broker.dir}/limits", "w", encoding="utf-8") as f:
+            f.write("max_taps = 1\ntap_bytes_per_second = 20000\n")
+        broker.env.update(SUT_LIMITS_FILE=f"{broker.dir}/limits")
+        with broker:
+            broker.key("prober", "tool", "--publish", "probe.*")
+            env = dict(broker.env, SUT_NAME="operator", SUT_SECRET_FILE=f"{broker.dir}/keys/operator.secret")
+            tap = subprocess.Popen([f"{broker.bin}/sut", "tap", "probe.*"], env=env, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+            self.addCleanup(tap.communicate)
+            self.addCleanup(tap.kill)
+            lines = []
+            reader = threading.Thread(target=lambda: lines.extend(iter(tap.stdout.readline, "")), daemon=True)
+            reader.start()
+            status = lambda: json.loads(broker.sut("call", "broker.status", "{}", "--json").stdout)["taps"]
+            wait_until(lambda: status()["taps"], 20, "the tap")
+            self.assertEqual(status()["taps"][0]["bytes_per_second"], 20000)
+            done = broker.sut("tap", check=False)
+            self.assertEqual(done.returncode, 75, done.stderr)
+            self.assertIn("overloaded", done.stderr)
+            with open(f"{broker.dir}/many.jsonl", "w", encoding="utf-8") as f:
+                for n in range(1000):
+                    f.write(json.dumps({"subject": "probe.sent", "body": {"lane": "l", "n": n, "text": "x" * 500}}) + "\n")
+            broker.sut("publish", "--file", "many.jsonl", name="prober")
+            self.assertGreater(status()["lost_total"], 0)
+            said = lambda: [line for line in lines if "records were lost" in line]
+
+            def heard():
+                """What was lost is told with the next record that finds room in the budget."""
+                broker.sut("publish", "probe.sent", probe("l", 0), name="prober")
+                return said()
+            wait_until(heard, 20, "the loss to be said")
+            self.assertRegex(said()[0], r"… \d+ records were lost at the broker")
+            tap.send_signal(signal.SIGINT)
+            reader.join(20)
+            self.assertEqual(tap.wait(20), 0)
+
+    def test_a_stopping_broker_ends_taps(self):
+        with Broker() as broker:
+            operator = Bus(broker.endpoint, "operator", broker.secret("operator"))
+            self.addCleanup(operator.close)
+            tap = operator.tap()
+            broker.signal(signal.SIGTERM)
+            while tap not in operator.answers:
+                self.assertTrue(operator.run(time.monotonic() + 5))
+            self.assertEqual(operator.answers[tap][1]["code"], "unavailable")
+            while operator.run(time.monotonic() + 0.2):  # it answers the ping behind the bye
+                pass
+            broker.process.wait(10)
+            self.assertEqual(broker.process.returncode, 0)
 
 
 class Pressure(WatchCase):

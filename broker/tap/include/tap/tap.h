@@ -84,6 +84,8 @@ SUT_MUST_CHECK sut_status sut_tap_hub_attach(sut_tap_hub *h, uint64_t now_ns, ui
 /* Ends it at once; what was not sent is dropped. False if there is none. `lost`: what its peer was not told of yet. */
 bool sut_tap_hub_detach(sut_tap_hub *h, uint64_t session, uint64_t id, uint64_t *lost);
 void sut_tap_hub_session_ended(sut_tap_hub *h, uint64_t session);
+/* Ends all of them as unavailable, with that message; new ones may come. */
+void sut_tap_hub_end_all(sut_tap_hub *h, const char *message);
 /* The access list has changed: taps that `still` does not allow any more end as forbidden. */
 void sut_tap_hub_recheck(sut_tap_hub *h, bool (*still)(void *app, uint64_t session, const sut_tap_request *r));
 
