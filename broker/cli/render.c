@@ -88,6 +88,23 @@ static void render_counts(const json_t *o, const char *part, const char *label, 
         fputc('\n', out);
 }
 
+/* Who watches; nothing if nobody does and nothing was ever lost. */
+static void render_taps(const json_t *status, FILE *out)
+{
+    const json_t *all = json_object_get(status, "taps"), *list = json_object_get(all, "taps"), *tap;
+    size_t i;
+    if (json_array_size(list) == 0 && number(all, "lost_total") <= 0)
+        return;
+    fprintf(out, "taps      %zu attached, %.0f records shown in all, %.0f lost\n", json_array_size(list),
+            number(all, "records_total"), number(all, "lost_total"));
+    json_array_foreach(list, i, tap)
+    {
+        fprintf(out, "          %s: %.0f shown, %.0f lost%s\n", text(tap, "peer"), number(tap, "records_total"),
+                number(tap, "lost_total"),
+                json_is_true(json_object_get(tap, "personal")) ? ", with personal fields" : "");
+    }
+}
+
 bool cli_render_status(const json_t *status, FILE *out)
 {
     char up[UNIT_MAX], rate[UNIT_MAX], resident[UNIT_MAX], held[UNIT_MAX], bound[UNIT_MAX];
@@ -104,6 +121,7 @@ bool cli_render_status(const json_t *status, FILE *out)
     render_counts(status, "errors", "errors    ", out);
     render_counts(status, "refused", "refused   ", out);
     render_counts(status, "dropped", "dropped   ", out);
+    render_taps(status, out);
     fputc('\n', out);
     if (!cli_render_services(status, out))
         return false;

@@ -46,6 +46,8 @@ Test(render, status)
         "\"calls_per_second\":12.34,\"counters\":{\"calls_total\":1000,\"errors_total\":7},"
         "\"errors\":{\"overloaded\":5,\"internal\":0,\"not_found\":2},\"refused\":{},\"dropped\":{\"silent\":1},"
         "\"memory\":{\"resident_bytes\":9961472,\"core_bytes\":2048,\"core_bytes_max\":300000},"
+        "\"taps\":{\"records_total\":90,\"lost_total\":12,\"taps\":[{\"peer\":\"ada\",\"records_total\":40,"
+        "\"lost_total\":2,\"personal\":true}]},"
         "\"services\":[],\"sessions\":[]}");
     EXPECT_PAGE(cli_render_status(v, out),
                 "broker    0.1.0, pid 4711, up 1 h 02 m, draining\n"
@@ -53,6 +55,8 @@ Test(render, status)
                 "memory    9.5 MiB resident, 2.0 KiB in calls (293 KiB at most so far)\n"
                 "errors    overloaded 5, not_found 2\n"
                 "dropped   silent 1\n"
+                "taps      1 attached, 90 records shown in all, 12 lost\n"
+                "          ada: 40 shown, 2 lost, with personal fields\n"
                 "\n"
                 "SERVICE  INSTANCES  FREE  IN FLIGHT  QUEUED  CALLS  ERRORS  RATE  P50  P99\n"
                 "(none)\n"
