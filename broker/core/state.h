@@ -212,7 +212,7 @@ void core_call_forget_copy(sut_core *c, core_call *call);
 void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env);
 
 /* sight.c: what ops.seen is told. Each is called only if its kind is watched. */
-#define CORE_SIGHTS_OF_CALLS (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+#define CORE_SIGHTS_OF_ENDS (SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
 void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env);
 /* The end of a call whose caller was `caller`; `from` NULL: the broker itself answers. */
 void core_see_reply(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,
