@@ -1,6 +1,6 @@
 /* The hub's thread: takes records from the rings, redacts and encodes them, and hands frames to the loop. It works in
- * strides: after it found something it sleeps for a millisecond, so that a busy broker wakes it a thousand times a
- * second at most; with nothing to do it sleeps until it is woken. */
+ * strides: after it found something it sleeps for some milliseconds, so that a busy broker wakes it two hundred times a
+ * second at most and gets full frames; with nothing to do it sleeps until it is woken. */
 #include "hub.h"
 #include "record.h"
 
@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define STRIDE_NS      1000000
-#define RECORDS_A_TURN 512 /* of one tap */
+#define STRIDE_NS       5000000
+#define FRAMES_A_STRIDE 16   /* of one tap: what all of its budget may be in that time, and more */
+#define RECORDS_A_FRAME 1024 /* what is shown of one takes some 200 bytes or more */
 
 typedef struct work {
     sut_tap_hub *h;
@@ -84,26 +85,28 @@ static bool take_one(work *w, tap *t, tap_frame *f, const void *record, size_t l
     return true;
 }
 
-/* One frame of what the ring holds. Without memory for it all stays where it is. */
-static void fill_frame(work *w, tap *t)
+/* One frame of what the ring holds; false if there is nothing more to do now. Without memory for it all stays where it
+ * is. */
+static bool fill_frame(work *w, tap *t)
 {
     size_t len;
     const void *record = tap_ring_peek(&t->ring, &len);
     tap_frame *f = record && has_room(w->h, t) ? calloc(1, sizeof *f) : NULL;
     sut_buf out;
     if (!f)
-        return;
+        return false;
     sut_buf_init(&out, 0);
-    for (int i = 0; i < RECORDS_A_TURN && (record = tap_ring_peek(&t->ring, &len)); i++)
+    for (int i = 0; i < RECORDS_A_FRAME && (record = tap_ring_peek(&t->ring, &len)); i++)
         if (!take_one(w, t, f, record, len, &out))
             break;
     f->bytes = sut_buf_steal(&out, &f->len);
     if (f->envelopes > 0) {
         hand_over(w->h, t, f);
-    } else {
-        free(f->bytes);
-        free(f);
+        return true;
     }
+    free(f->bytes);
+    free(f);
+    return false;
 }
 
 /* ---- the thread ---- */
@@ -168,7 +171,8 @@ static void *run(void *arg)
     while (rest(w.h)) {
         gather(&w);
         for (size_t i = 0; i < w.count; i++)
-            fill_frame(&w, w.taps[i]);
+            for (int k = 0; k < FRAMES_A_STRIDE && fill_frame(&w, w.taps[i]); k++)
+                continue;
         nanosleep(&stride, NULL);
     }
     tap_scratch_deinit(&w.scratch);
