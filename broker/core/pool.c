@@ -11,13 +11,9 @@ typedef struct slab {
     core_call calls[SLAB_CALLS];
 } slab;
 
-#define SPARES_MAX 4096
-
 struct core_pool {
     slab *slabs;
     sut_node free;
-    core_origin *spares; /* each of CORE_ORIGIN_BYTES */
-    uint32_t spare_count;
 };
 
 sut_status core_pool_new(struct core_pool **out)
@@ -39,22 +35,10 @@ static void free_slabs(slab *s)
     }
 }
 
-static void free_spares(struct core_pool *p)
-{
-    while (p->spares) {
-        core_origin *next = p->spares->next_free;
-        free(p->spares);
-        p->spares = next;
-    }
-    p->spare_count = 0;
-}
-
 struct core_pool *core_pool_free(struct core_pool *p)
 {
-    if (p) {
+    if (p)
         free_slabs(p->slabs);
-        free_spares(p);
-    }
     free(p);
     return NULL;
 }
@@ -100,7 +84,6 @@ core_call *core_call_new(sut_core *c)
 /* After a burst the slabs go back, once nothing is in use; the first one stays. */
 static void trim(struct core_pool *p)
 {
-    free_spares(p);
     if (!p->slabs->next)
         return;
     free_slabs(p->slabs->next);
@@ -111,29 +94,11 @@ static void trim(struct core_pool *p)
 
 static void forget_origin(sut_core *c, core_call *call)
 {
-    core_origin *o = call->origin;
-    struct core_pool *p = c->pool;
-    if (!o)
+    if (!call->has_origin || !call->origin.key)
         return;
-    c->counts.bytes_held -= o->size;
-    call->origin = NULL;
-    if (o->size == sizeof(core_origin) + CORE_ORIGIN_BYTES && p->spare_count < SPARES_MAX) {
-        o->next_free = p->spares;
-        p->spares = o;
-        p->spare_count++;
-    } else {
-        free(o);
-    }
-}
-
-static core_origin *take_origin(struct core_pool *p, size_t size)
-{
-    core_origin *o = p->spares;
-    if (size != sizeof(core_origin) + CORE_ORIGIN_BYTES || !o)
-        return malloc(size);
-    p->spares = o->next_free;
-    p->spare_count--;
-    return o;
+    c->counts.bytes_held -= call->origin.key_len;
+    free(call->origin.key);
+    call->origin.key = NULL;
 }
 
 void core_call_free(sut_core *c, core_call *call)
@@ -197,23 +162,37 @@ void core_call_forget_copy(sut_core *c, core_call *call)
     call->copy = NULL;
 }
 
-void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env)
+static void note_key(sut_core *c, core_origin *o, sut_str key)
 {
-    const size_t bytes = env->key.len + env->principal.session.len + env->traceparent.len + env->opt.parent_id.len + 4;
-    const size_t size = sizeof(core_origin) + (bytes < CORE_ORIGIN_BYTES ? CORE_ORIGIN_BYTES : bytes);
-    if (!charge(c, size))
+    if (key.len == 0 || !charge(c, key.len))
         return;
-    core_origin *o = take_origin(c->pool, size);
-    if (!o) {
-        c->counts.bytes_held -= size;
+    o->key = malloc(key.len);
+    if (!o->key) {
+        c->counts.bytes_held -= key.len;
         return;
     }
-    char *at = o->bytes;
-    o->size = size;
-    o->principal = env->principal;
-    o->principal.session = keep_str(&at, env->principal.session);
-    o->key = keep_str(&at, env->key);
-    o->traceparent = keep_str(&at, env->traceparent);
-    o->parent_id = keep_str(&at, env->opt.parent_id);
-    call->origin = o;
+    memcpy(o->key, key.ptr, key.len);
+    o->key_len = (uint16_t)key.len;
+}
+
+/* The envelope's decoder saw to the lengths. */
+static uint8_t note_text(char *to, size_t size, sut_str s)
+{
+    if (s.len != size)
+        return 0;
+    memcpy(to, s.ptr, size);
+    return (uint8_t)size;
+}
+
+void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env)
+{
+    core_origin *o = &call->origin;
+    o->traceparent_len = note_text(o->traceparent, sizeof(o->traceparent), env->traceparent);
+    o->parent_id_len = note_text(o->parent_id, sizeof(o->parent_id), env->opt.parent_id);
+    o->user_id = env->principal.user_id;
+    o->level = (uint8_t)env->principal.level;
+    o->key = NULL;
+    o->key_len = 0;
+    note_key(c, o, env->key);
+    call->has_origin = true;
 }

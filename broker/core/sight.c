@@ -67,14 +67,14 @@ static sut_sight *end_of(sut_core *c, const core_call *call, sut_sight_kind kind
 {
     static const sut_envelope unknown;
     sut_sight *s = begin(c, kind, from, to);
-    const core_origin *o = call->origin;
+    const core_origin *o = &call->origin;
     name_call(s, call);
     s->took_us = (c->now_ns - call->accepted_ns) / 1000;
-    if (o) {
-        s->key = o->key;
-        s->traceparent = o->traceparent;
-        s->parent_id = o->parent_id;
-        s->principal = o->principal;
+    if (call->has_origin) {
+        s->key = (sut_str){o->key, o->key_len};
+        s->traceparent = o->traceparent_len ? (sut_str){o->traceparent, o->traceparent_len} : SUT_STR_NONE;
+        s->parent_id = o->parent_id_len ? (sut_str){o->parent_id, o->parent_id_len} : SUT_STR_NONE;
+        s->principal = (sut_principal){.user_id = o->user_id, .level = o->level};
     } else {
         ask_of(s, &unknown);
     }

@@ -39,8 +39,8 @@ static void is_of_the_call(const sut_sight *s)
     is(s->key, "k");
     is(s->traceparent, TRACE);
     is(s->parent_id, PARENT);
-    is(s->principal.session, "s-1");
     cr_assert_eq(s->principal.user_id, 42);
+    cr_assert_eq(s->principal.level, 1);
     cr_assert_eq(s->id, 900);
     cr_assert_eq(s->at_us, 0);
 }
@@ -54,6 +54,7 @@ Test(sight, a_call_and_its_reply)
     is(call->from, "edge-1");
     is(call->to, "user-1");
     is(call->body, "question");
+    is(call->principal.session, "s-1");
     cr_assert_eq(call->attempt, 1);
     cr_assert_neq(call->call, 0);
     h.now += 5 * SUT_NS_PER_MS;

@@ -31,14 +31,14 @@ typedef struct core_copy {
     char bytes[];
 } core_copy;
 
-/* What the sight of a call's end tells of its beginning. */
-#define CORE_ORIGIN_BYTES 192 /* most need less; those that do come from a list of spare ones */
+/* What the sight of a call's end tells of its beginning: short and in the call itself, but for a key, which few have.
+ */
 typedef struct core_origin {
-    struct core_origin *next_free;
-    size_t size; /* of the whole allocation */
-    sut_principal principal;
-    sut_str key, traceparent, parent_id;
-    char bytes[];
+    char traceparent[SUT_TRACEPARENT_LEN], parent_id[SUT_SPAN_ID_LEN];
+    uint8_t traceparent_len, parent_id_len, level;
+    uint16_t key_len;
+    char *key; /* NULL: none */
+    int64_t user_id;
 } core_origin;
 
 typedef enum core_call_state {
@@ -56,7 +56,6 @@ struct core_call {
     core_service *service;   /* NULL: control */
     core_instance *instance; /* given to; or pinned to, while queued */
     core_copy *copy;         /* NULL unless queued, or idempotent */
-    core_origin *origin;     /* NULL unless somebody watches */
     uint64_t caller_id;      /* correlation id of the caller's session */
     uint64_t given_id;       /* … of the instance's session; of a control call: its handle */
     uint64_t sequence;       /* order of acceptance */
@@ -66,8 +65,10 @@ struct core_call {
     uint32_t given_bytes; /* the size that it was given with */
     uint32_t attempt;     /* how often it was given to an instance */
     bool idempotent, pinned;
+    bool has_origin; /* somebody watches */
     uint8_t subject_len;
     char subject[SUT_SUBJECT_MAX];
+    core_origin origin;
 };
 
 /* One session's part in one service. */
@@ -208,7 +209,7 @@ void core_call_free(sut_core *c, core_call *call); /* with its copy; on no list 
 /* Keeps a copy of the request in the call (if it has none yet). False: over the bound or out of memory. */
 bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env);
 void core_call_forget_copy(sut_core *c, core_call *call);
-/* Without memory for it the call goes on, and its end is seen without its beginning. */
+/* Without memory for its key the call goes on, and its end is seen without it. */
 void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env);
 
 /* sight.c: what ops.seen is told. Each is called only if its kind is watched. */

@@ -19,14 +19,14 @@ typedef struct sut_sight {
     uint64_t took_us; /* of the end of a call (from its acceptance) or of a delivery (from its sending) */
     sut_str from, to; /* instances' names where there are several of a peer, else peers' names */
     sut_str subject, key, traceparent;
-    sut_str parent_id; /* the span that caused this one: 16 hex digits, or absent */
-    sut_principal principal;
-    uint64_t call;     /* the broker's number of the call: the same in call, reply and error; 0 of events */
-    uint64_t id;       /* the caller's own number */
-    uint32_t attempt;  /* of a call given to instances, of a delivery; from 1 */
-    sut_str code;      /* of an error; of a delivery: `acked`, `expired`, `lost`, or what the consumer said */
-    sut_str group;     /* of a delivery */
-    uint64_t sequence; /* of events and deliveries */
+    sut_str parent_id;       /* the span that caused this one: 16 hex digits, or absent */
+    sut_principal principal; /* of the end of a call without its session */
+    uint64_t call;           /* the broker's number of the call: the same in call, reply and error; 0 of events */
+    uint64_t id;             /* the caller's own number */
+    uint32_t attempt;        /* of a call given to instances, of a delivery; from 1 */
+    sut_str code;            /* of an error; of a delivery: `acked`, `expired`, `lost`, or what the consumer said */
+    sut_str group;           /* of a delivery */
+    uint64_t sequence;       /* of events and deliveries */
     uint8_t event_id[SUT_EVENT_ID_LEN];
     bool replayed;
     sut_str body; /* msgpack; absent of deliveries. Of errors: an error body */
