@@ -1,0 +1,114 @@
+/* Head sampling and allowances. */
+#include "sample.h"
+
+#include <string.h>
+
+#define QUIET_WINDOWS 100 /* a second */
+
+void sampler_init(sampler *s, uint32_t one_in, uint64_t slow_us, bool flagged, uint32_t sights_per_second)
+{
+    const uint32_t windows = 1000000 / SAMPLE_WINDOW_US;
+    *s = (sampler){.one_in = one_in,
+                   .slow_us = slow_us,
+                   .flagged = flagged,
+                   .allowance = sights_per_second < windows ? 1 : sights_per_second / windows};
+}
+
+/* Multiply and fold (as in wyhash) over the 32 hex digits: a client may choose ids as it likes, and evenly spread ones
+ * stay so. Always the same, so that brokers and restarts agree. */
+static uint64_t trace_hash(const char *hex)
+{
+    uint64_t hash = UINT64_C(0x9e3779b97f4a7c15), word;
+    for (size_t i = 0; i < 4; i++) {
+        memcpy(&word, hex + 8 * i, sizeof word);
+        const unsigned __int128 m = (unsigned __int128)(hash ^ word) * UINT64_C(0xe7037ed1a0b428db);
+        hash = (uint64_t)m ^ (uint64_t)(m >> 64);
+    }
+    return hash;
+}
+
+static bool is_flagged(sut_str traceparent)
+{
+    const char low = traceparent.ptr[SUT_TRACEPARENT_LEN - 1];
+    return (low >= 'a' ? low - 'a' + 10 : low - '0') & 1;
+}
+
+bool sampler_picks(const sampler *s, sut_str traceparent)
+{
+    if (traceparent.len != SUT_TRACEPARENT_LEN)
+        return false;
+    if (s->flagged && is_flagged(traceparent))
+        return true;
+    return s->one_in && trace_hash(traceparent.ptr + 3) < UINT64_MAX / s->one_in >> s->shift;
+}
+
+static bool is_urgent(const sampler *s, const sut_sight *sight)
+{
+    if (sight->kind == SUT_SIGHT_ERROR || (s->slow_us && sight->took_us >= s->slow_us))
+        return true;
+    return sight->kind == SUT_SIGHT_DELIVERY && !sut_str_is(sight->code, "acked");
+}
+
+/* The rate follows what comes: halved at once when the window overflows, doubled after a quiet second. */
+static void new_window(sampler *s, int64_t window)
+{
+    const uint32_t sampled = s->used[SAMPLE_SAMPLED];
+    const int64_t gone = window - s->window;
+    if (sampled > s->allowance && s->shift < SAMPLE_SHIFT_MAX) {
+        s->shift++;
+        s->quiet = 0;
+    } else if (sampled * 4 > s->allowance) {
+        s->quiet = 0;
+    } else if (s->shift) {
+        s->quiet += gone > 0 && gone < QUIET_WINDOWS ? (uint32_t)gone : QUIET_WINDOWS;
+        if (s->quiet >= QUIET_WINDOWS) {
+            s->shift--;
+            s->quiet = 0;
+        }
+    }
+    s->window = window;
+    memset(s->used, 0, sizeof s->used);
+}
+
+static bool is_end(const sut_sight *sight)
+{
+    return sight->kind == SUT_SIGHT_REPLY || sight->kind == SUT_SIGHT_ERROR;
+}
+
+/* The end of a call whose begin was taken is taken, too; and of one whose begin was not, only if it is urgent. */
+static bool end_of_taken(sampler *s, const sut_sight *sight)
+{
+    uint32_t *slot = &s->taken[sight->call % SAMPLE_CALLS_KNOWN];
+    if (!is_end(sight) || *slot != (uint32_t)sight->call)
+        return false;
+    *slot = 0;
+    return true;
+}
+
+static sample_class class_of(const sampler *s, const sut_sight *sight)
+{
+    if (sampler_picks(s, sight->traceparent))
+        return SAMPLE_SAMPLED;
+    return is_urgent(s, sight) ? SAMPLE_URGENT : SAMPLE_RECENT;
+}
+
+sample_class sampler_judge(sampler *s, const sut_sight *sight)
+{
+    const int64_t window = sight->at_us / SAMPLE_WINDOW_US;
+    if (window != s->window)
+        new_window(s, window);
+    const sample_class class = class_of(s, sight);
+    const bool known = end_of_taken(s, sight);
+    s->used[class]++;
+    if (known)
+        return class;
+    if (class == SAMPLE_RECENT && is_end(sight))
+        return SAMPLE_PASS;
+    if (s->used[class] > s->allowance) {
+        s->passed_total++;
+        return SAMPLE_PASS;
+    }
+    if (sight->kind == SUT_SIGHT_CALL)
+        s->taken[sight->call % SAMPLE_CALLS_KNOWN] = (uint32_t)sight->call;
+    return class;
+}
