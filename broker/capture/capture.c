@@ -17,17 +17,17 @@
 #include <string.h>
 #include <time.h>
 
-#define NS            "capture"
-#define QUEUE_BYTES   (1u << 20)
-#define RECENT_BYTES  (8u << 20)
-#define TRACES_MAX    16384
-#define OPEN_MAX      8192
-#define OPEN_US       (120 * INT64_C(1000000)) /* twice the longest time that a call may have */
-#define BODY_MAX      (32u << 10)
-#define JOBS_MAX      64
-#define TURN_MS       100
-#define EXAMINE_MAX   20000 /* records for one page */
-#define RATE_DEFAULT  10000
+#define NS           "capture"
+#define QUEUE_BYTES  (1u << 20)
+#define RECENT_BYTES (8u << 20)
+#define TRACES_MAX   16384
+#define OPEN_MAX     8192
+#define OPEN_US      (120 * INT64_C(1000000)) /* twice the longest time that a call may have */
+#define BODY_MAX     (32u << 10)
+#define JOBS_MAX     64
+#define TURN_MS      100
+#define EXAMINE_MAX  20000 /* records for one page */
+#define RATE_DEFAULT 10000
 
 struct sut_capture {
     sut_loop *loop;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN       8
-#define SKIP        0 /* kind of an entry that fills the ring's end */
-#define STRINGS     9
+#define ALIGN   8
+#define SKIP    0 /* kind of an entry that fills the ring's end */
+#define STRINGS 9
 
 enum { F_SAMPLED = 1, F_LEFT_OUT = 2, F_REPLAYED = 4 };
 
@@ -78,8 +78,8 @@ bool queue_put(queue *q, const sut_sight *s, bool sampled, size_t body_max)
     const bool left_out = s->body.len > body_max;
     size_t total = sizeof(entry);
     entry e = {.kind = (uint8_t)s->kind,
-               .flags = (uint8_t)((sampled ? F_SAMPLED : 0) | (left_out ? F_LEFT_OUT : 0) |
-                                  (s->replayed ? F_REPLAYED : 0)),
+               .flags =
+                   (uint8_t)((sampled ? F_SAMPLED : 0) | (left_out ? F_LEFT_OUT : 0) | (s->replayed ? F_REPLAYED : 0)),
                .level = (uint8_t)s->principal.level,
                .attempt = s->attempt,
                .at_us = s->at_us,

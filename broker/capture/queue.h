@@ -9,9 +9,9 @@
 
 typedef struct queue {
     uint8_t *bytes;
-    size_t size;             /* a power of two */
+    size_t size;                        /* a power of two */
     _Alignas(64) _Atomic uint64_t head; /* written so far */
-    uint64_t tail_seen; /* the writer's view of `tail`, so that it rarely touches the reader's line */
+    uint64_t tail_seen;                 /* the writer's view of `tail`, so that it rarely touches the reader's line */
     _Alignas(64) _Atomic uint64_t tail; /* read so far */
 } queue;
 

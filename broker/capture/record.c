@@ -145,8 +145,9 @@ bool record_get_meta(sut_str meta, sut_span *out)
     out->has_body = flags & F_BODY;
     out->has_reply = flags & F_REPLY;
     out->cut = flags & F_CUT;
-    return !r.bad && r.at == r.end && kind >= SUT_SPAN_CALL && kind <= SUT_SPAN_DELIVERY && !(flags & ~(uint64_t)F_ALL) &&
-           level <= 3 && out->at_us >= 0 && out->user_id >= 0 && sut_subject_valid(out->subject);
+    return !r.bad && r.at == r.end && kind >= SUT_SPAN_CALL && kind <= SUT_SPAN_DELIVERY &&
+           !(flags & ~(uint64_t)F_ALL) && level <= 3 && out->at_us >= 0 && out->user_id >= 0 &&
+           sut_subject_valid(out->subject);
 }
 
 bool record_get_inner(sut_str inner, sut_span *out)

@@ -4,7 +4,7 @@
 
 #include "capture/span.h"
 
-#define RECORD_TEXT_MAX 256        /* bytes of each of subject, from, to, code, group; longer ones are cut */
+#define RECORD_TEXT_MAX 256         /* bytes of each of subject, from, to, code, group; longer ones are cut */
 #define RECORD_BODY_MAX (32u << 10) /* bytes of body and of reply; larger ones are not recorded */
 #define RECORD_META_MAX (128 + 5 * (2 + RECORD_TEXT_MAX))
 

@@ -1,8 +1,8 @@
 /* The ring on disk: segment files of a folder, written by one thread, bounded in bytes and age, the oldest dropped
  * first. An index in memory (20 bytes a record) finds traces and users; it is made anew from the files at start.
  *
- * Nothing here is fsynced: it is for looking at, not for keeping. A crash loses what was not written; a write that fails
- * (ENOSPC, EIO) loses what it held, and a second later the ring is tried again in a new segment. */
+ * Nothing here is fsynced: it is for looking at, not for keeping. A crash loses what was not written; a write that
+ * fails (ENOSPC, EIO) loses what it held, and a second later the ring is tried again in a new segment. */
 #ifndef SUT_CAPTURE_RING_H
 #define SUT_CAPTURE_RING_H
 
@@ -41,15 +41,16 @@ void ring_flush(ring *r, int64_t now_us);
 void ring_get_stats(const ring *r, ring_stats *out);
 
 typedef struct ring_query {
-    const uint8_t *trace_id; /* NULL: of any */
-    int64_t user_id;         /* 0: of any */
-    uint64_t after;          /* only larger numbers */
+    const uint8_t *trace_id;    /* NULL: of any */
+    int64_t user_id;            /* 0: of any */
+    uint64_t after;             /* only larger numbers */
     int64_t since_us, until_us; /* by the begin of spans; 0: no bound */
     bool open;                  /* unseal key, body and reply where the key is known */
     size_t examine_max;         /* look at so many records at most */
 } ring_query;
 /* In the order of numbers, until fn returns false, having taken its last one. The span is borrowed. `*at` is the number
  * of the last record that was looked at, `*more` whether there may be others behind it. */
-void ring_each(ring *r, const ring_query *q, bool (*fn)(void *arg, const sut_span *s), void *arg, uint64_t *at, bool *more);
+void ring_each(ring *r, const ring_query *q, bool (*fn)(void *arg, const sut_span *s), void *arg, uint64_t *at,
+               bool *more);
 
 #endif

@@ -1,5 +1,6 @@
 /* What is in the folder at the start: segments are read one by one, each record checked, and indexed. A segment that
- * cannot be read is left where it is until its turn to be dropped comes; whatever is damaged keeps nobody from starting. */
+ * cannot be read is left where it is until its turn to be dropped comes; whatever is damaged keeps nobody from
+ * starting. */
 #include "ring_state.h"
 
 #include "base/log.h"

@@ -124,7 +124,8 @@ static bool walk_segment(walk *w, const ring_segment *s)
     return true;
 }
 
-void ring_each(ring *r, const ring_query *q, bool (*fn)(void *arg, const sut_span *s), void *arg, uint64_t *at, bool *more)
+void ring_each(ring *r, const ring_query *q, bool (*fn)(void *arg, const sut_span *s), void *arg, uint64_t *at,
+               bool *more)
 {
     walk w = {.r = r, .q = q, .fn = fn, .arg = arg, .at = at};
     ring_load(r);

@@ -53,8 +53,8 @@ static bool run(const seal *s, sut_str in, uint8_t *out)
 {
     int len = 0;
 
-    return in.len == 0 || (EVP_CipherUpdate(s->ctx, out, &len, (const uint8_t *)in.ptr, (int)in.len) == 1 &&
-                           (size_t)len == in.len);
+    return in.len == 0 ||
+           (EVP_CipherUpdate(s->ctx, out, &len, (const uint8_t *)in.ptr, (int)in.len) == 1 && (size_t)len == in.len);
 }
 
 sut_status seal_close(seal *s, uint64_t number, sut_str open, sut_str plain, sut_buf *out)
@@ -65,8 +65,7 @@ sut_status seal_close(seal *s, uint64_t number, sut_str open, sut_str plain, sut
     if (st < 0)
         return st;
     uint8_t *at = out->data + out->len;
-    if (!begin(s, number, open, true) || !run(s, plain, at) ||
-        EVP_CipherFinal_ex(s->ctx, at + plain.len, &len) != 1 ||
+    if (!begin(s, number, open, true) || !run(s, plain, at) || EVP_CipherFinal_ex(s->ctx, at + plain.len, &len) != 1 ||
         EVP_CIPHER_CTX_ctrl(s->ctx, EVP_CTRL_AEAD_GET_TAG, SEAL_TAG_BYTES, at + plain.len) != 1)
         return SUT_TRACE(-EIO, "seal");
     out->len += plain.len + SEAL_TAG_BYTES;

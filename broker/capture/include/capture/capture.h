@@ -1,10 +1,11 @@
-/* Captures what passes the broker: calls with their answers, events and deliveries, trace by trace, into a ring of files
- * on disk, so that "what did user 42 see five minutes ago" has an answer.
+/* Captures what passes the broker: calls with their answers, events and deliveries, trace by trace, into a ring of
+ * files on disk, so that "what did user 42 see five minutes ago" has an answer.
  *
  * The loop hands sights over by copy (sut_capture_see), never waits and never pays for more than an allowance; what is
- * beyond it is counted. A thread of its own puts them together, takes out what is secret, seals what may be personal, and
- * writes. One trace in `one_in` is captured whole; of the others those with an error, a slow call or a failed delivery,
- * with what of them is still in memory. It is diagnostics: nothing is fsynced, and nothing here stops the bus. */
+ * beyond it is counted. A thread of its own puts them together, takes out what is secret, seals what may be personal,
+ * and writes. One trace in `one_in` is captured whole; of the others those with an error, a slow call or a failed
+ * delivery, with what of them is still in memory. It is diagnostics: nothing is fsynced, and nothing here stops the
+ * bus. */
 #ifndef SUT_CAPTURE_CAPTURE_H
 #define SUT_CAPTURE_CAPTURE_H
 
@@ -16,18 +17,18 @@
 typedef struct sut_capture sut_capture;
 
 typedef struct sut_capture_options {
-    const char *dir;      /* made if it is not there, mode 0700 */
-    const char *key_file; /* `KID HEXKEY` lines, the first one seals; made with a random key if it is not there */
-    uint64_t bytes;       /* of the ring at most */
-    int64_t age_us;       /* spans older than that are dropped; 0: only by bytes */
-    uint32_t one_in;      /* head sampling; 0: none */
-    uint64_t slow_us;     /* calls and deliveries that took so long are captured; 0: none for that */
-    bool flagged;         /* traces whose flags say `sampled` are captured, too */
+    const char *dir;            /* made if it is not there, mode 0700 */
+    const char *key_file;       /* `KID HEXKEY` lines, the first one seals; made with a random key if it is not there */
+    uint64_t bytes;             /* of the ring at most */
+    int64_t age_us;             /* spans older than that are dropped; 0: only by bytes */
+    uint32_t one_in;            /* head sampling; 0: none */
+    uint64_t slow_us;           /* calls and deliveries that took so long are captured; 0: none for that */
+    bool flagged;               /* traces whose flags say `sampled` are captured, too */
     uint32_t sights_per_second; /* for each class of capture/sample.h; 0: 10,000 */
 } sut_capture_options;
 
-/* Opens folder and keys and starts the thread, which then reads what is there. -EINVAL, -EBUSY and so on with one line in
- * `error`. A disk that cannot be written is none of these: the thread tries again. */
+/* Opens folder and keys and starts the thread, which then reads what is there. -EINVAL, -EBUSY and so on with one line
+ * in `error`. A disk that cannot be written is none of these: the thread tries again. */
 SUT_MUST_CHECK sut_status sut_capture_new(sut_capture **out, sut_loop *loop, const sut_capture_options *opt,
                                           char *error, size_t error_size);
 /* Writes what is there and ends the thread; jobs that wait are forgotten, and no `done` runs any more. Returns NULL. */
@@ -63,9 +64,10 @@ typedef struct sut_capture_filter {
     int64_t since_us, until_us; /* 0: no bound */
     uint64_t after;             /* only spans with larger numbers */
 } sut_capture_filter;
-/* Captured spans with bodies (as in sut_span) by number, until fn returns false, having taken its last one, or a bounded
- * number was looked at. `*after` is where the next page goes on; 0: that was all. */
-void sut_capture_each(sut_capture_reader *r, const sut_capture_filter *f, sut_capture_fn fn, void *arg, uint64_t *after);
+/* Captured spans with bodies (as in sut_span) by number, until fn returns false, having taken its last one, or a
+ * bounded number was looked at. `*after` is where the next page goes on; 0: that was all. */
+void sut_capture_each(sut_capture_reader *r, const sut_capture_filter *f, sut_capture_fn fn, void *arg,
+                      uint64_t *after);
 
 typedef struct sut_capture_stats {
     uint64_t seen_total, taken_total; /* sights told; handed over */

@@ -77,6 +77,9 @@ typedef struct sut_core_ops {
      * sets it, for the core has no clock. Deliveries of events whose body had no room in memory name only group,
      * consumer and sequence. */
     void (*seen)(void *app, sut_sight *sight);
+    /* An operator makes a recorded call again for somebody (its principal), as its access list lets it. False: that
+     * cannot be written down now, and the call is refused. */
+    bool (*replayed)(void *app, uint64_t session, const sut_envelope *env);
 } sut_core_ops;
 
 SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *limits, const sut_core_ops *ops,
