@@ -17,4 +17,6 @@ void sut_sights_on_seen(void *broker, sut_sight *sight)
 
     if (b->sights.kinds[SUT_WATCHER_TAPS] & sight->kind)
         sut_tap_hub_see(b->taps.hub, b->now_ns, sight);
+    if (b->sights.kinds[SUT_WATCHER_CAPTURE] & sight->kind)
+        sut_capturing_see(b, sight);
 }

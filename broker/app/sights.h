@@ -6,7 +6,7 @@
 
 struct sut_broker;
 
-typedef enum sut_watcher { SUT_WATCHER_TAPS, SUT_WATCHERS } sut_watcher;
+typedef enum sut_watcher { SUT_WATCHER_TAPS, SUT_WATCHER_CAPTURE, SUT_WATCHERS } sut_watcher;
 
 typedef struct sut_sights {
     uint32_t kinds[SUT_WATCHERS];
