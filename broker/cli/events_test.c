@@ -191,9 +191,8 @@ Test(events, volatile_fields_do_not_differ)
 
 Test(events, what_was_not_shown_does_not_differ)
 {
-    static const sut_field fields[] = {
-        {.name = "token", .name_len = 5, .type = SUT_T_STRING, .flags = SUT_F_SECRET},
-        {.name = "mail", .name_len = 4, .type = SUT_T_STRING, .flags = SUT_F_PERSONAL}};
+    static const sut_field fields[] = {{.name = "token", .name_len = 5, .type = SUT_T_STRING, .flags = SUT_F_SECRET},
+                                       {.name = "mail", .name_len = 4, .type = SUT_T_STRING, .flags = SUT_F_PERSONAL}};
     static const sut_record record = {.name = "r", .fields = fields, .count = 2};
     expect_diff(&record, "{\"token\":\"<redacted>\",\"mail\":\"<redacted>\"}", "{\"token\":\"t\",\"mail\":\"m\"}", "");
     expect_diff(&record, "{\"token\":\"s\",\"mail\":\"a\"}", "{\"token\":\"t\",\"mail\":\"m\"}", "/mail \"a\" \"m\"\n");
