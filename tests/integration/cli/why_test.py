@@ -168,7 +168,7 @@ class Why(WhyCase):
         self.assertIn("/reason is required", refused.stdout + refused.stderr)
         told = ask(personal=True, reason="ticket 4711")
         self.assertIn(b"canary-Little-Whinging", bytes_of(told["items"][0]["reply"]))
-        shown = self.broker.sut("subscribe", "ops.personal_shown", "--since", "1h", "--limit", "1", "--json").stdout
+        shown = self.broker.sut("subscribe", "ops.personal_shown", "--start", "beginning", "--limit", "1", "--json").stdout
         self.assertIn("ticket 4711", shown)
         self.assertIn("broker.captured_calls", shown)
 
