@@ -9,13 +9,12 @@
 #include <limits.h>
 #include <stdio.h>
 
-#define EVERYTHING \
-    (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR | SUT_SIGHT_EVENT | SUT_SIGHT_DELIVERY)
-#define KEY_FILE  "capture.keys"
-#define FRESH_NS  (100 * SUT_NS_PER_MS)
-#define NS_PER_US 1000
-#define US_PER_S  1000000
-#define US_PER_MS 1000
+#define EVERYTHING (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR | SUT_SIGHT_EVENT | SUT_SIGHT_DELIVERY)
+#define KEY_FILE   "capture.keys"
+#define FRESH_NS   (100 * SUT_NS_PER_MS)
+#define NS_PER_US  1000
+#define US_PER_S   1000000
+#define US_PER_MS  1000
 
 /* Two clocks are read for a call already, when its message comes: so its time of day is made of that, and the
  * difference of the clocks is looked at ten times a second. Events come from the journal, at no such moment. */
