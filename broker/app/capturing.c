@@ -18,12 +18,10 @@
 
 /* Two clocks are read for a call already, when its message comes: so its time of day is made of that, and the
  * difference of the clocks is looked at ten times a second. Events come from the journal, at no such moment. */
-static int64_t time_of(sut_broker *b, const sut_sight *s)
+static int64_t time_of_call(sut_broker *b)
 {
     sut_capturing *all = &b->capturing;
 
-    if (s->kind == SUT_SIGHT_EVENT || s->kind == SUT_SIGHT_DELIVERY)
-        return sut_wall_us();
     if (b->now_ns >= all->wall_until_ns) {
         all->wall_us = sut_wall_us() - (int64_t)(sut_now_ns() / NS_PER_US);
         all->wall_until_ns = b->now_ns + FRESH_NS;
@@ -33,8 +31,17 @@ static int64_t time_of(sut_broker *b, const sut_sight *s)
 
 void sut_capturing_see(sut_broker *b, sut_sight *s)
 {
-    s->at_us = time_of(b, s);
+    if (s->kind & (SUT_SIGHT_EVENT | SUT_SIGHT_DELIVERY))
+        s->at_us = sut_wall_us();
+    else
+        s->at_us = time_of_call(b);
+    s->picked &= SUT_CAPTURE_PICKED;
     sut_capture_see(b->capturing.capture, s);
+}
+
+uint8_t sut_capturing_pick(sut_broker *b, const sut_envelope *env)
+{
+    return sut_capture_pick(b->capturing.capture, env->traceparent, env->subject, time_of_call(b));
 }
 
 static int fail(char *error, size_t error_size, sut_status st, const char *why)
@@ -63,6 +70,7 @@ int sut_capturing_open(sut_broker *b, char *error, size_t error_size)
     const sut_status st = sut_capture_new(&b->capturing.capture, b->loop, &opt, why, sizeof why);
     if (st < 0)
         return fail(error, error_size, st, why);
+    sut_core_watch_slow(b->core, (uint64_t)s->capture_slow_ms * SUT_NS_PER_MS);
     sut_sights_watch(b, SUT_WATCHER_CAPTURE, EVERYTHING);
     sut_log(SUT_INFO, "broker", "capture.open", SUT_KV("folder", s->capture_dir), SUT_KV_I("one_in", s->capture_one_in),
             SUT_KV_I("slow_ms", s->capture_slow_ms));

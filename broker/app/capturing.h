@@ -18,6 +18,8 @@ typedef struct sut_capturing {
 int sut_capturing_open(struct sut_broker *b, char *error, size_t error_size);
 /* Idempotent; before requests that wait for it are dropped. */
 void sut_capturing_close(struct sut_broker *b);
+/* Does it want a call that begins? For sut_sight.picked. */
+uint8_t sut_capturing_pick(struct sut_broker *b, const sut_envelope *env);
 /* One sight; sets its time. */
 void sut_capturing_see(struct sut_broker *b, sut_sight *s);
 

@@ -182,6 +182,7 @@ const sut_core_ops sut_traffic_ops = {
     .tap = sut_taps_on_tap,
     .untap = sut_taps_on_untap,
     .seen = sut_sights_on_seen,
+    .picks = sut_sights_on_picks,
     .replayed = on_replayed,
 };
 

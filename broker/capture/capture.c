@@ -27,7 +27,7 @@
 #define JOBS_MAX     64
 #define TURN_MS      100
 #define EXAMINE_MAX  20000 /* records for one page */
-#define RATE_DEFAULT 10000
+#define RATE_DEFAULT 4000
 
 struct sut_capture {
     sut_loop *loop;
@@ -67,11 +67,19 @@ static bool is_ours(sut_str subject)
     return subject.len > sizeof prefix - 1 && memcmp(subject.ptr, prefix, sizeof prefix - 1) == 0;
 }
 
+uint8_t sut_capture_pick(sut_capture *c, sut_str traceparent, sut_str subject, int64_t at_us)
+{
+    if (is_ours(subject))
+        return SAMPLE_PASS;
+    c->seen_total++;
+    return (uint8_t)sampler_pick(&c->sampler, traceparent, at_us);
+}
+
 void sut_capture_see(sut_capture *c, const sut_sight *s)
 {
     if (is_ours(s->subject))
         return;
-    c->seen_total++;
+    c->seen_total += s->kind == SUT_SIGHT_EVENT || s->kind == SUT_SIGHT_DELIVERY;
     const sample_class class = sampler_judge(&c->sampler, s);
     if (class == SAMPLE_PASS)
         return;

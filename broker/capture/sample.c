@@ -70,45 +70,33 @@ static void new_window(sampler *s, int64_t window)
     memset(s->used, 0, sizeof s->used);
 }
 
-static bool is_end(const sut_sight *sight)
+static bool allow(sampler *s, sample_class class, int64_t at_us, uint32_t sights)
 {
-    return sight->kind == SUT_SIGHT_REPLY || sight->kind == SUT_SIGHT_ERROR;
+    const int64_t window = at_us / SAMPLE_WINDOW_US;
+    if (window != s->window)
+        new_window(s, window);
+    s->used[class] += sights;
+    if (s->used[class] <= s->allowance)
+        return true;
+    s->passed_total += sights;
+    return false;
 }
 
-/* The end of a call whose begin was taken is taken, too; and of one whose begin was not, only if it is urgent. */
-static bool end_of_taken(sampler *s, const sut_sight *sight)
+sample_class sampler_pick(sampler *s, sut_str traceparent, int64_t at_us)
 {
-    uint32_t *slot = &s->taken[sight->call % SAMPLE_CALLS_KNOWN];
-    if (!is_end(sight) || *slot != (uint32_t)sight->call)
-        return false;
-    *slot = 0;
-    return true;
-}
-
-static sample_class class_of(const sampler *s, const sut_sight *sight)
-{
-    if (sampler_picks(s, sight->traceparent))
-        return SAMPLE_SAMPLED;
-    return is_urgent(s, sight) ? SAMPLE_URGENT : SAMPLE_RECENT;
+    const sample_class class = sampler_picks(s, traceparent) ? SAMPLE_SAMPLED : SAMPLE_RECENT;
+    return allow(s, class, at_us, 2) ? class : SAMPLE_PASS; /* its begin and its end */
 }
 
 sample_class sampler_judge(sampler *s, const sut_sight *sight)
 {
-    const int64_t window = sight->at_us / SAMPLE_WINDOW_US;
-    if (window != s->window)
-        new_window(s, window);
-    const sample_class class = class_of(s, sight);
-    const bool known = end_of_taken(s, sight);
-    s->used[class]++;
-    if (known)
-        return class;
-    if (class == SAMPLE_RECENT && is_end(sight))
+    const bool of_call = sight->kind & (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR);
+    if (of_call && sight->picked)
+        return (sample_class)sight->picked;
+    sample_class class = is_urgent(s, sight) ? SAMPLE_URGENT : SAMPLE_RECENT;
+    if (of_call && class == SAMPLE_RECENT)
         return SAMPLE_PASS;
-    if (s->used[class] > s->allowance) {
-        s->passed_total++;
-        return SAMPLE_PASS;
-    }
-    if (sight->kind == SUT_SIGHT_CALL)
-        s->taken[sight->call % SAMPLE_CALLS_KNOWN] = (uint32_t)sight->call;
-    return class;
+    if (!of_call && sampler_picks(s, sight->traceparent))
+        class = SAMPLE_SAMPLED;
+    return allow(s, class, sight->at_us, 1) ? class : SAMPLE_PASS;
 }

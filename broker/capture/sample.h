@@ -9,11 +9,10 @@
 
 #include "wire/sight.h"
 
-#define SAMPLE_WINDOW_US   10000
-#define SAMPLE_SHIFT_MAX   20
-#define SAMPLE_CALLS_KNOWN 4096 /* calls of which we remember that they were taken */
+#define SAMPLE_WINDOW_US 10000
+#define SAMPLE_SHIFT_MAX 20
 
-typedef enum { SAMPLE_PASS, SAMPLE_RECENT, SAMPLE_URGENT, SAMPLE_SAMPLED } sample_class;
+typedef enum { SAMPLE_PASS, SAMPLE_RECENT, SAMPLE_SAMPLED, SAMPLE_URGENT, SAMPLE_CLASSES } sample_class;
 
 typedef struct sampler {
     uint32_t one_in; /* 0: no head sampling */
@@ -22,16 +21,17 @@ typedef struct sampler {
     uint32_t allowance; /* sights a window, for each class */
     uint32_t shift;     /* one in (one_in << shift), for now */
     int64_t window;     /* number of it */
-    uint32_t used[SAMPLE_SAMPLED + 1];
-    uint32_t quiet; /* windows with room for twice as many */
-    uint32_t taken[SAMPLE_CALLS_KNOWN];
+    uint32_t used[SAMPLE_CLASSES];
+    uint32_t quiet;        /* windows with room for twice as many */
     uint64_t passed_total; /* beyond an allowance */
 } sampler;
 
 void sampler_init(sampler *s, uint32_t one_in, uint64_t slow_us, bool flagged, uint32_t sights_per_second);
 /* Is this trace (traceparent) one of those that are sampled? */
 bool sampler_picks(const sampler *s, sut_str traceparent);
-/* What becomes of a sight; SAMPLE_PASS: nothing. */
+/* Of a call that begins: RECENT, SAMPLED, or PASS: then only an urgent end of it is wanted. */
+sample_class sampler_pick(sampler *s, sut_str traceparent, int64_t at_us);
+/* What becomes of a sight; PASS: nothing. Of calls `picked` must be what sampler_pick said. */
 sample_class sampler_judge(sampler *s, const sut_sight *sight);
 
 #endif

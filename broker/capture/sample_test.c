@@ -63,7 +63,7 @@ Test(sample, errors_and_slow_calls_are_urgent)
     failed.code = SUT_STR("expired");
     cr_assert_eq(sampler_judge(&s, &error), SAMPLE_URGENT);
     cr_assert_eq(sampler_judge(&s, &slow), SAMPLE_URGENT);
-    cr_assert_eq(sampler_judge(&s, &quick), SAMPLE_PASS, "an end whose begin is not known says nothing");
+    cr_assert_eq(sampler_judge(&s, &quick), SAMPLE_PASS, "an end whose begin was not picked says nothing");
     cr_assert_eq(sampler_judge(&s, &failed), SAMPLE_URGENT);
     failed.code = SUT_STR("acked");
     cr_assert_eq(sampler_judge(&s, &failed), SAMPLE_RECENT);
@@ -73,26 +73,25 @@ Test(sample, the_end_of_a_call_follows_its_begin)
 {
     static sampler s;
     sampler_init(&s, 0, 0, false, 10000);
-    sut_sight begin = sight(SUT_SIGHT_CALL, 1, 0), end = sight(SUT_SIGHT_REPLY, 1, 1);
-    cr_assert_eq(sampler_judge(&s, &begin), SAMPLE_RECENT);
-    cr_assert_eq(sampler_judge(&s, &end), SAMPLE_RECENT);
-    cr_assert_eq(sampler_judge(&s, &end), SAMPLE_PASS, "once");
+    sut_sight end = sight(SUT_SIGHT_REPLY, 1, 1);
+    end.picked = (uint8_t)sampler_pick(&s, trace(1, "00"), 0);
+    cr_assert_eq(end.picked, SAMPLE_RECENT);
+    for (unsigned i = 0; i < 1000; i++)
+        cr_assert_eq(sampler_judge(&s, &end), SAMPLE_RECENT, "whatever the allowance");
 }
 
 Test(sample, what_is_beyond_the_allowance_is_passed_over_and_counted)
 {
     static sampler s;
     unsigned taken = 0;
-    sampler_init(&s, 0, 0, false, 10000); /* 100 in ten milliseconds */
-    for (unsigned i = 0; i < 1000; i++) {
-        const sut_sight begin = sight(SUT_SIGHT_CALL, i, 5);
-        taken += sampler_judge(&s, &begin) != SAMPLE_PASS;
-    }
-    cr_assert_eq(taken, 100);
-    cr_assert_eq(s.passed_total, 900);
-    const sut_sight error = sight(SUT_SIGHT_ERROR, 2000, 5), later = sight(SUT_SIGHT_CALL, 2001, SAMPLE_WINDOW_US);
+    sampler_init(&s, 0, 0, false, 10000); /* 100 in ten milliseconds: 50 calls with their ends */
+    for (unsigned i = 0; i < 1000; i++)
+        taken += sampler_pick(&s, trace(i, "00"), 5) != SAMPLE_PASS;
+    cr_assert_eq(taken, 50);
+    cr_assert_eq(s.passed_total, 1900);
+    const sut_sight error = sight(SUT_SIGHT_ERROR, 2000, 5);
     cr_assert_eq(sampler_judge(&s, &error), SAMPLE_URGENT, "it has an allowance of its own");
-    cr_assert_eq(sampler_judge(&s, &later), SAMPLE_RECENT);
+    cr_assert_eq(sampler_pick(&s, trace(1, "00"), SAMPLE_WINDOW_US), SAMPLE_RECENT);
 }
 
 Test(sample, with_too_many_sampled_traces_there_are_fewer_but_whole_ones)
@@ -100,21 +99,11 @@ Test(sample, with_too_many_sampled_traces_there_are_fewer_but_whole_ones)
     static sampler s;
     sampler_init(&s, 1, 0, false, 10000);
     for (unsigned window = 0; window < 20; window++)
-        for (unsigned i = 0; i < 1000; i++) {
-            const sut_sight begin = sight(SUT_SIGHT_CALL, window * 1000 + i, window * (int64_t)SAMPLE_WINDOW_US);
-            (void)sampler_judge(&s, &begin);
-        }
-    cr_assert(s.shift >= 3 && s.shift <= 5, "1,000 a window, 100 allowed: one in 8 to 32, is one in %u", 1u << s.shift);
-    const uint64_t before = s.passed_total;
-    for (unsigned window = 20; window < 40; window++)
-        for (unsigned i = 0; i < 1000; i++) {
-            const sut_sight begin = sight(SUT_SIGHT_CALL, window * 1000 + i, window * (int64_t)SAMPLE_WINDOW_US);
-            (void)sampler_judge(&s, &begin);
-        }
-    cr_assert_gt(s.passed_total, before, "the rest is recent, which is beyond its allowance");
-    for (unsigned window = 1; s.shift && window < 10000; window++) {
-        const sut_sight begin = sight(SUT_SIGHT_CALL, window, (40 + window) * (int64_t)SAMPLE_WINDOW_US);
-        (void)sampler_judge(&s, &begin);
-    }
+        for (unsigned i = 0; i < 1000; i++)
+            (void)sampler_pick(&s, trace(window * 1000 + i, "00"), window * (int64_t)SAMPLE_WINDOW_US);
+    cr_assert(s.shift >= 4 && s.shift <= 6, "2,000 a window, 100 allowed: one in 16 to 64, is one in %u",
+              1u << s.shift);
+    for (unsigned window = 1; s.shift && window < 10000; window++)
+        (void)sampler_pick(&s, trace(window, "00"), (20 + window) * (int64_t)SAMPLE_WINDOW_US);
     cr_assert_eq(s.shift, 0, "it comes back when it is quiet");
 }

@@ -96,8 +96,8 @@ static core_call *take_on(sut_core *c, core_session *s, const sut_envelope *env,
     call->pinned = env->opt.instance.ptr != NULL && env->opt.instance.len > 0;
     call->subject_len = (uint8_t)env->subject.len;
     memcpy(call->subject, env->subject.ptr, env->subject.len);
-    if (c->watched & CORE_SIGHTS_OF_ENDS)
-        core_call_note_origin(c, call, env);
+    if (c->watched & CORE_SIGHTS_OF_CALLS)
+        core_see_acceptance(c, call, env);
     sut_list_push_back(&s->calls, &call->caller_node);
     s->calls_pending++;
     c->pending++;

@@ -142,7 +142,7 @@ void core_hand_give(sut_core *c, core_instance *inst, core_call *call, const sut
                                      .attempt = call->attempt,
                                      .replayed = env->opt.replayed};
     core_emit(c, s, &out);
-    if (c->watched & SUT_SIGHT_CALL)
+    if (c->watched & SUT_SIGHT_CALL && !call->passed_over)
         core_see_call(c, call, s, env);
     if (!call->idempotent || call->pinned)
         core_call_forget_copy(c, call);

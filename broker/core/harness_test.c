@@ -111,6 +111,13 @@ static void on_control(void *app, uint64_t call, uint64_t session, const sut_env
         sut_core_control_reply(h.core, h.now, call, 0, SUT_STR("now"));
 }
 
+static uint8_t on_picks(void *app, const sut_envelope *env)
+{
+    (void)app;
+    (void)env;
+    return h.is_asked ? h.picks : 0xff;
+}
+
 static bool on_replayed(void *app, uint64_t session, const sut_envelope *env)
 {
     (void)app;
@@ -205,6 +212,7 @@ void setup_with(const sut_core_limits *limits)
                                      .method = on_method,
                                      .control = on_control,
                                      .refused = on_refused,
+                                     .picks = on_picks,
                                      .replayed = on_replayed,
                                      .finished = on_finished,
                                      .tap = on_tap,

@@ -42,6 +42,7 @@ static inline void name_call(sut_sight *s, const core_call *call)
     s->call = call->sequence;
     s->id = call->caller_id;
     s->attempt = call->attempt;
+    s->picked = call->picked;
 }
 
 static inline void ask_of(sut_sight *s, const sut_envelope *env)
@@ -50,6 +51,43 @@ static inline void ask_of(sut_sight *s, const sut_envelope *env)
     s->traceparent = env->traceparent;
     s->parent_id = env->opt.parent_id;
     s->principal = env->principal;
+}
+
+static inline void ask_of_brief(sut_sight *s, const core_brief *b)
+{
+    s->key = SUT_STR_NONE;
+    s->traceparent = (sut_str){b->trace_len ? b->traceparent : NULL, b->trace_len};
+    s->parent_id = (sut_str){b->parent_len ? b->parent_id : NULL, b->parent_len};
+    s->principal = (sut_principal){.user_id = b->user_id, .level = b->level};
+}
+
+static void note_brief(core_call *call, const sut_envelope *env)
+{
+    core_brief *b = &call->brief;
+    b->user_id = env->principal.user_id;
+    b->level = env->principal.level;
+    b->trace_len = (uint8_t)env->traceparent.len;
+    b->parent_len = (uint8_t)env->opt.parent_id.len;
+    if (b->trace_len)
+        memcpy(b->traceparent, env->traceparent.ptr, b->trace_len);
+    if (b->parent_len)
+        memcpy(b->parent_id, env->opt.parent_id.ptr, b->parent_len);
+}
+
+void core_see_acceptance(sut_core *c, core_call *call, const sut_envelope *env)
+{
+    call->picked = c->ops.picks ? c->ops.picks(c->app, env) : 0;
+    call->passed_over = c->ops.picks && !call->picked;
+    if (call->passed_over)
+        note_brief(call, env);
+    else if (c->watched & CORE_SIGHTS_OF_ENDS)
+        core_call_note_origin(c, call, env);
+}
+
+bool core_tells_reply(const sut_core *c, const core_call *call)
+{
+    return c->watched & SUT_SIGHT_REPLY &&
+           (!call->passed_over || (c->slow_ns && c->now_ns - call->accepted_ns >= c->slow_ns));
 }
 
 void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env)
@@ -75,6 +113,8 @@ static sut_sight *end_of(sut_core *c, const core_call *call, sut_sight_kind kind
         s->traceparent = o->traceparent;
         s->parent_id = o->parent_id;
         s->principal = o->principal;
+    } else if (call->passed_over) {
+        ask_of_brief(s, &call->brief);
     } else {
         ask_of(s, &unknown);
     }
@@ -123,6 +163,7 @@ void core_see_refusal(sut_core *c, const core_session *caller, const sut_envelop
     s->call = ++c->next_sequence;
     s->id = env->id;
     s->attempt = 0;
+    s->picked = 0;
     s->took_us = 0;
     s->code = platform_code(err);
     s->body = just_made(c);

@@ -41,6 +41,14 @@ typedef struct core_origin {
     char bytes[];
 } core_origin;
 
+/* The same of a call that nobody picked: what an error's or a slow reply's sight must name. */
+typedef struct core_brief {
+    int64_t user_id;
+    int32_t level;
+    uint8_t trace_len, parent_len;
+    char traceparent[SUT_TRACEPARENT_LEN], parent_id[SUT_SPAN_ID_LEN];
+} core_brief;
+
 typedef enum core_call_state {
     CORE_CALL_QUEUED, /* on its service's queue, or if pinned on its instance's */
     CORE_CALL_GIVEN,  /* in the hand of `instance` */
@@ -66,8 +74,11 @@ struct core_call {
     uint32_t given_bytes; /* the size that it was given with */
     uint32_t attempt;     /* how often it was given to an instance */
     bool idempotent, pinned;
+    bool passed_over; /* nobody picked it: there is a brief instead of an origin */
+    uint8_t picked;
     uint8_t subject_len;
     char subject[SUT_SUBJECT_MAX];
+    core_brief brief;
 };
 
 /* One session's part in one service. */
@@ -159,6 +170,7 @@ struct sut_core {
     void *app;
     uint32_t watched; /* kinds of sights */
     sut_sight sight;  /* of calls: filled in place, for clearing so much each time costs more than filling it */
+    uint64_t slow_ns;
     const sut_acl *acl;
     uint64_t now_ns;
     char broker_name[CORE_NAME_MAX + 1];
@@ -212,7 +224,10 @@ void core_call_forget_copy(sut_core *c, core_call *call);
 void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env);
 
 /* sight.c: what ops.seen is told. Each is called only if its kind is watched. */
-#define CORE_SIGHTS_OF_ENDS (SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+#define CORE_SIGHTS_OF_ENDS  (SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+#define CORE_SIGHTS_OF_CALLS (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+bool core_tells_reply(const sut_core *c, const core_call *call);                 /* also whether replies are watched */
+void core_see_acceptance(sut_core *c, core_call *call, const sut_envelope *env); /* who is told of it? */
 void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env);
 /* The end of a call whose caller was `caller`; `from` NULL: the broker itself answers. */
 void core_see_reply(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,

@@ -228,6 +228,12 @@ static void finish(world *w)
     MUST(counts.calls == 0 && sut_core_bytes_held(w->core) == 0);
 }
 
+static uint8_t on_picks(void *app, const sut_envelope *env)
+{
+    (void)app;
+    return (uint8_t)(env->id % 3);
+}
+
 static bool on_replayed(void *app, uint64_t session, const sut_envelope *env)
 {
     (void)app;
@@ -237,8 +243,8 @@ static bool on_replayed(void *app, uint64_t session, const sut_envelope *env)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const sut_core_ops ops = {on_emit,     on_drop, on_method, on_control, on_refused,
-                                     on_finished, NULL,    NULL,      on_seen,    on_replayed};
+    static const sut_core_ops ops = {on_emit, on_drop, on_method, on_control, on_refused, on_finished,
+                                     NULL,    NULL,    on_seen,   on_picks,   on_replayed};
     static world w; /* large */
     static sut_acl *acl;
     char error[200];

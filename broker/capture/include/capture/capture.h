@@ -24,7 +24,7 @@ typedef struct sut_capture_options {
     uint32_t one_in;            /* head sampling; 0: none */
     uint64_t slow_us;           /* calls and deliveries that took so long are captured; 0: none for that */
     bool flagged;               /* traces whose flags say `sampled` are captured, too */
-    uint32_t sights_per_second; /* for each class of capture/sample.h; 0: 10,000 */
+    uint32_t sights_per_second; /* for each class of capture/sample.h; 0: 4,000 */
 } sut_capture_options;
 
 /* Opens folder and keys and starts the thread, which then reads what is there. -EINVAL, -EBUSY and so on with one line
@@ -34,7 +34,11 @@ SUT_MUST_CHECK sut_status sut_capture_new(sut_capture **out, sut_loop *loop, con
 /* Writes what is there and ends the thread; jobs that wait are forgotten, and no `done` runs any more. Returns NULL. */
 sut_capture *sut_capture_free(sut_capture *c);
 
-/* The loop's thread. Borrows the sight for the call only. */
+/* All on the loop's thread. Does the capture want this call, which begins now? What it says must come back as
+ * sut_sight.picked, with bits of others left out. */
+#define SUT_CAPTURE_PICKED 3
+uint8_t sut_capture_pick(sut_capture *c, sut_str traceparent, sut_str subject, int64_t at_us);
+/* Borrows the sight for the call only. */
 void sut_capture_see(sut_capture *c, const sut_sight *s);
 /* Reads the key file again; what is wrong with it is logged, and the old keys stay. */
 void sut_capture_reload(sut_capture *c);
@@ -70,7 +74,7 @@ void sut_capture_each(sut_capture_reader *r, const sut_capture_filter *f, sut_ca
                       uint64_t *after);
 
 typedef struct sut_capture_stats {
-    uint64_t seen_total, taken_total; /* sights told; handed over */
+    uint64_t seen_total, taken_total; /* calls asked about, events and deliveries; sights handed over */
     uint64_t passed_total;            /* beyond the allowance */
     uint64_t lost_total;              /* sights for which the queue had no room, spans that the disk did not take */
     uint64_t spans_total;             /* written */
