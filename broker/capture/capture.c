@@ -26,7 +26,7 @@
 #define BODY_MAX     (32u << 10)
 #define JOBS_MAX     64
 #define TURN_MS      100
-#define EXAMINE_MAX  20000 /* records for one page */
+#define EXAMINE_MAX  200000 /* records for one page */
 #define RATE_DEFAULT 4000
 
 struct sut_capture {
@@ -139,7 +139,7 @@ void sut_capture_get_stats(sut_capture *c, sut_capture_stats *out)
                                .segments = r.segments,
                                .records = r.records,
                                .bytes = r.bytes,
-                               .memory_bytes = r.index_bytes + held + QUEUE_BYTES,
+                               .memory_bytes = held + QUEUE_BYTES,
                                .one_in = (uint64_t)s->one_in << s->shift,
                                .oldest_us = r.oldest_us,
                                .fault = r.fault};
@@ -155,13 +155,19 @@ static void on_captured(void *arg, const sut_span *s)
     ring_add(c->ring, &clean, sut_wall_us());
 }
 
-static void drain(sut_capture *c)
+static void take_in(void *arg)
 {
+    sut_capture *c = arg;
     queued_sight q;
     while (queue_peek(&c->queue, &q)) {
         recent_see(c->recent, &q);
         queue_drop(&c->queue);
     }
+}
+
+static void drain(sut_capture *c)
+{
+    take_in(c);
     recent_expire(c->recent, sut_wall_us());
     ring_flush(c->ring, sut_wall_us());
 }
@@ -245,7 +251,8 @@ static void *run(void *arg)
 void sut_capture_each_of_trace(sut_capture_reader *r, const uint8_t trace_id[SUT_TRACE_ID_BYTES], sut_capture_fn fn,
                                void *arg)
 {
-    const ring_query q = {.trace_id = trace_id, .open = true, .examine_max = EXAMINE_MAX};
+    const ring_query q = {
+        .trace_id = trace_id, .open = true, .examine_max = SIZE_MAX, .between = take_in, .between_arg = r->c};
     uint64_t at;
     bool more;
     ring_each(r->c->ring, &q, fn, arg, &at, &more);
@@ -259,7 +266,9 @@ void sut_capture_each(sut_capture_reader *r, const sut_capture_filter *f, sut_ca
                           .until_us = f->until_us,
                           .after = f->after,
                           .open = true,
-                          .examine_max = EXAMINE_MAX};
+                          .examine_max = EXAMINE_MAX,
+                          .between = take_in,
+                          .between_arg = r->c};
     bool more;
     ring_each(r->c->ring, &q, fn, arg, after, &more);
     if (!more)

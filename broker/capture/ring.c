@@ -22,46 +22,6 @@
 #define BUFFER_MAX   (4u << 20)
 #define RETRY_US     1000000
 #define ROLL_LEAST   (60 * INT64_C(1000000))
-#define ENTRIES_STEP 1024
-
-/* ---- the index ---- */
-
-uint32_t ring_trace_hash(const uint8_t trace_id[SUT_TRACE_ID_BYTES])
-{
-    uint32_t hash = UINT32_C(2166136261);
-    for (size_t i = 0; i < SUT_TRACE_ID_BYTES; i++)
-        hash = (hash ^ trace_id[i]) * UINT32_C(16777619);
-    return hash;
-}
-
-uint32_t ring_user_hash(int64_t user_id)
-{
-    return (uint32_t)((uint64_t)user_id ^ (uint64_t)user_id >> 32);
-}
-
-sut_status ring_index(ring_segment *s, const sut_span *span, uint64_t offset)
-{
-    if (s->count == s->cap) {
-        ring_entry *grown = reallocarray(s->entries, s->cap + ENTRIES_STEP, sizeof *grown);
-        if (!grown)
-            return -ENOMEM;
-        s->entries = grown;
-        s->cap += ENTRIES_STEP;
-    }
-    if (!s->first) {
-        s->first = span->number;
-        s->oldest_us = s->newest_us = span->at_us;
-    }
-    s->last = span->number;
-    s->oldest_us = span->at_us < s->oldest_us ? span->at_us : s->oldest_us;
-    s->newest_us = span->at_us > s->newest_us ? span->at_us : s->newest_us;
-    s->entries[s->count++] = (ring_entry){.trace = ring_trace_hash(span->trace_id),
-                                          .user = ring_user_hash(span->user_id),
-                                          .offset = (uint32_t)offset,
-                                          .number = (uint32_t)(span->number - s->first),
-                                          .at_s = (uint32_t)(span->at_us / 1000000)};
-    return 0;
-}
 
 /* ---- segments ---- */
 
@@ -70,14 +30,15 @@ void ring_path(const ring *r, uint64_t id, char *out, size_t size)
     (void)snprintf(out, size, "%s/%016" PRIx64 ".cap", r->dir, id);
 }
 
-void ring_forget_read(ring *r)
+void ring_note(ring_segment *s, const sut_span *span)
 {
-    if (r->read_fd >= 0)
-        close(r->read_fd);
-    r->read_fd = -1;
-    r->read_id = 0;
-    seal_deinit(&r->read_seal);
-    r->read_sealed = false;
+    if (s->count++ == 0) {
+        s->first = span->number;
+        s->oldest_us = s->newest_us = span->at_us;
+    }
+    s->last = span->number;
+    s->oldest_us = span->at_us < s->oldest_us ? span->at_us : s->oldest_us;
+    s->newest_us = span->at_us > s->newest_us ? span->at_us : s->newest_us;
 }
 
 ring_segment *ring_segment_free(ring *r, ring_segment *s)
@@ -88,9 +49,6 @@ ring_segment *ring_segment_free(ring *r, ring_segment *s)
         sut_node_unlink(&s->node);
         r->bytes -= s->bytes;
     }
-    if (r->read_id == s->id)
-        ring_forget_read(r);
-    free(s->entries);
     free(s);
     return NULL;
 }
@@ -109,7 +67,7 @@ static void close_segment(ring *r)
 {
     if (!r->open)
         return;
-    if (r->open->count == 0) { /* nothing came of it */
+    if (r->open->count == 0 && !r->reading) { /* nothing came of it */
         char path[PATH_MAX];
         ring_path(r, r->open->id, path, sizeof path);
         unlink(path);
@@ -123,7 +81,7 @@ static void close_segment(ring *r)
 
 static void trim(ring *r, int64_t now_us)
 {
-    while (!sut_list_empty(&r->segments)) {
+    while (!r->reading && !sut_list_empty(&r->segments)) {
         const ring_segment *s = SUT_CONTAINER(r->segments.next, ring_segment, node);
         const bool old = r->age_us && s->count && s->newest_us < now_us - r->age_us;
         if (s == r->open || (r->bytes + r->buffer.len <= r->bytes_max && !old))
@@ -180,7 +138,7 @@ static sut_status open_segment(ring *r, int64_t now_us)
         return st;
     }
     r->open = s;
-    r->flushed = 0;
+    r->buffered = 0;
     r->bytes += s->bytes;
     sut_list_push_back(&r->segments, &s->node);
     if (r->fault)
@@ -214,12 +172,12 @@ void ring_add(ring *r, const sut_span *s, int64_t now_us)
             give_up(r, -st, now_us);
     }
     numbered.number = r->next_number++;
-    const size_t before = r->buffer.len;
-    if (!r->open || encode(r, &numbered) < 0 || ring_index(r->open, &numbered, r->open->bytes + before) < 0) {
-        r->buffer.len = before;
+    if (!r->open || encode(r, &numbered) < 0) {
         r->lost_total++;
         return;
     }
+    r->buffered++;
+    ring_note(r->open, &numbered);
     if (r->open->bytes + r->buffer.len >= r->segment_max || r->buffer.len >= BUFFER_MAX / 2)
         ring_flush(r, now_us);
 }
@@ -246,19 +204,18 @@ static sut_status write_buffer(ring *r)
 static void write_out(ring *r, int64_t now_us)
 {
     const sut_status st = write_buffer(r);
-    const size_t count = r->open->count - r->flushed;
     if (st < 0) {
-        r->lost_total += count;
-        r->open->count = r->flushed;
+        r->lost_total += r->buffered;
+        r->open->count -= r->buffered; /* its last number and times only narrow what is looked at: too wide is fine */
         r->buffer.len = 0;
         close_segment(r); /* its numbers are not used again: nor are its nonces */
         give_up(r, -st, now_us);
         return;
     }
-    r->written_total += count;
+    r->written_total += r->buffered;
     r->open->bytes += r->buffer.len;
     r->bytes += r->buffer.len;
-    r->flushed = r->open->count;
+    r->buffered = 0;
     r->buffer.len = 0;
 }
 
@@ -276,7 +233,6 @@ void ring_set_keys(ring *r, const sut_keyring *keys)
 {
     ring_flush(r, sut_wall_us());
     close_segment(r);
-    ring_forget_read(r);
     r->keys = keys;
 }
 
@@ -304,8 +260,8 @@ static sut_status take_folder(ring *r, char *error, size_t error_size)
 static sut_status make_parts(ring *r, const ring_options *opt)
 {
     r->dir = strdup(opt->dir);
-    r->record = malloc(SEGMENT_RECORD_MAX);
-    return r->dir && r->record && strlen(opt->dir) < PATH_MAX - 64 ? 0 : -ENOMEM;
+    r->window = malloc(SCAN_WINDOW_BYTES);
+    return r->dir && r->window && strlen(opt->dir) < PATH_MAX - 64 ? 0 : -ENOMEM;
 }
 
 sut_status ring_new(ring **out, const ring_options *opt, const sut_keyring *keys, char *error, size_t error_size)
@@ -314,7 +270,7 @@ sut_status ring_new(ring **out, const ring_options *opt, const sut_keyring *keys
     if (!r)
         return -ENOMEM;
     const uint64_t part = opt->bytes / SEGMENTS;
-    r->lock_fd = r->fd = r->read_fd = -1;
+    r->lock_fd = r->fd = -1;
     r->keys = keys;
     r->bytes_max = opt->bytes;
     r->segment_max = part < SEGMENT_LOW ? SEGMENT_LOW : part > SEGMENT_HIGH ? SEGMENT_HIGH : part;
@@ -350,14 +306,13 @@ ring *ring_free(ring *r)
     close_segment(r);
     while (!sut_list_empty(&r->segments))
         ring_segment_free(r, SUT_CONTAINER(r->segments.next, ring_segment, node));
-    ring_forget_read(r);
     if (r->lock_fd >= 0)
         close(r->lock_fd);
     sut_buf_deinit(&r->buffer);
     sut_buf_deinit(&r->scratch);
     sut_buf_deinit(&r->inner);
     free(r->found);
-    free(r->record);
+    free(r->window);
     free(r->dir);
     free(r);
     return NULL;
@@ -374,7 +329,6 @@ void ring_get_stats(const ring *r, ring_stats *out)
         const ring_segment *s = SUT_CONTAINER(n, ring_segment, node);
         out->segments++;
         out->records += s->count;
-        out->index_bytes += s->cap * sizeof *s->entries;
         if (s->count && (!out->oldest_us || s->oldest_us < out->oldest_us))
             out->oldest_us = s->oldest_us;
     }

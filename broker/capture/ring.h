@@ -1,5 +1,6 @@
 /* The ring on disk: segment files of a folder, written by one thread, bounded in bytes and age, the oldest dropped
- * first. An index in memory (20 bytes a record) finds traces and users; it is made anew from the files at start.
+ * first. There is no index: what is asked for is found by reading the segments of that time, at a gigabyte a second and
+ * more (docs/decisions/0018-capture.md).
  *
  * Nothing here is fsynced: it is for looking at, not for keeping. A crash loses what was not written; a write that
  * fails (ENOSPC, EIO) loses what it held, and a second later the ring is tried again in a new segment. */
@@ -18,7 +19,7 @@ typedef struct ring_options {
 } ring_options;
 
 typedef struct ring_stats {
-    uint64_t segments, records, bytes, index_bytes;
+    uint64_t segments, records, bytes;
     uint64_t written_total, lost_total; /* spans; lost: the disk would not take them */
     uint64_t damaged_total;             /* places that were passed over */
     int64_t oldest_us;                  /* 0: nothing is there */
@@ -47,6 +48,8 @@ typedef struct ring_query {
     int64_t since_us, until_us; /* by the begin of spans; 0: no bound */
     bool open;                  /* unseal key, body and reply where the key is known */
     size_t examine_max;         /* look at so many records at most */
+    void (*between)(void *arg); /* called after each segment: may add spans, which this query does not see. Or NULL */
+    void *between_arg;
 } ring_query;
 /* In the order of numbers, until fn returns false, having taken its last one. The span is borrowed. `*at` is the number
  * of the last record that was looked at, `*more` whether there may be others behind it. */

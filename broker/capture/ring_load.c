@@ -1,4 +1,4 @@
-/* What is in the folder at the start: segments are read one by one, each record checked, and indexed. A segment that
+/* What is in the folder at the start: segments are read one by one, each record checked. A segment that
  * cannot be read is left where it is until its turn to be dropped comes; whatever is damaged keeps nobody from
  * starting. */
 #include "ring_state.h"
@@ -16,7 +16,6 @@
 
 #define NS         "capture"
 #define NAME_LEN   20 /* 16 hex digits and ".cap" */
-#define FILE_MAX   (64u << 20)
 #define FOUND_STEP 64
 
 static bool parse_name(const char *name, uint64_t *id)
@@ -68,78 +67,72 @@ sut_status ring_list(ring *r)
     return st;
 }
 
-/* The whole file, malloc'd. */
-static sut_status read_file(const char *path, uint8_t **out, size_t *len)
+static size_t read_some(void *arg, uint8_t *out, size_t size)
 {
-    struct stat info;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    sut_status st = fd < 0 || fstat(fd, &info) != 0 ? -errno : 0;
-    *out = NULL;
-    *len = 0;
-    if (st == 0 && (!S_ISREG(info.st_mode) || info.st_size > (off_t)FILE_MAX))
-        st = -EINVAL;
-    if (st == 0 && !(*out = malloc((size_t)info.st_size + 1)))
-        st = -ENOMEM;
-    while (st == 0 && *len < (size_t)info.st_size) {
-        const ssize_t n = read(fd, *out + *len, (size_t)info.st_size - *len);
-        if (n < 0 && errno != EINTR)
-            st = -errno;
-        if (n == 0)
-            break;
-        *len += n > 0 ? (size_t)n : 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    return st;
+    const ring_file *f = arg;
+    ssize_t n;
+    do {
+        n = read(f->fd, out, size);
+    } while (n < 0 && errno == EINTR);
+    return n > 0 ? (size_t)n : 0;
 }
 
-static sut_status index_records(ring *r, ring_segment *s, const uint8_t *bytes, size_t len)
+sut_status ring_scan_open(ring *r, uint64_t id, ring_file *f, scan *s)
+{
+    char path[PATH_MAX];
+    ring_path(r, id, path, sizeof path);
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (f->fd < 0)
+        return -errno;
+    *s = (scan){.read = read_some, .arg = f, .window = r->window};
+    return 0;
+}
+
+void ring_scan_close(ring_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+}
+
+/* Numbers only rise: what does not is of another file or another life. */
+static void note_records(ring *r, ring_segment *s, scan *records)
 {
     segment_record record;
-    size_t at = SEGMENT_HEAD_BYTES;
-    while (at < len) {
-        const size_t found = segment_find_record(bytes, len, at, &record);
-        r->damaged_total += found != at;
-        if (found == len)
-            break;
-        at = found + record.bytes;
-        sut_span span;
-        /* Numbers only rise: what does not is of another file or another life. */
-        if (!record_get_meta(record.meta, &span) || record.number < r->next_number ||
-            (s->first && record.number - s->first > UINT32_MAX)) {
+    sut_span span;
+    while (scan_next(records, &record)) {
+        if (!record_get_meta(record.meta, &span) || record.number < r->next_number || record.number == UINT64_MAX) {
             r->damaged_total++;
             continue;
         }
         span.number = record.number;
-        const sut_status st = ring_index(s, &span, found);
-        if (st < 0)
-            return st;
+        ring_note(s, &span);
         r->next_number = record.number + 1;
     }
-    return 0;
+    r->damaged_total += records->damaged;
 }
 
 static void load(ring *r, uint64_t id)
 {
-    char path[PATH_MAX];
-    uint8_t *bytes = NULL;
-    size_t len = 0;
-    ring_path(r, id, path, sizeof path);
+    ring_file file;
+    scan records;
+    struct stat info = {.st_size = 0};
     ring_segment *s = calloc(1, sizeof *s);
-    sut_status st = s ? read_file(path, &bytes, &len) : -ENOMEM;
-    const char *why = st < 0 ? strerror(-st) : segment_get_head(bytes, len, &s->head);
-    if (!why && index_records(r, s, bytes, len) < 0)
-        why = "no memory for its index";
-    if (why) {
-        r->damaged_total++;
-        sut_log(SUT_WARN, NS, "capture.unreadable", SUT_KV("file", path), SUT_KV("error", why));
-    }
-    free(bytes);
     if (!s)
         return;
+    const sut_status st = ring_scan_open(r, id, &file, &records);
+    const char *why = st < 0 ? strerror(-st) : scan_begin(&records, &s->head);
+    if (!why)
+        note_records(r, s, &records);
+    if (why) {
+        r->damaged_total++;
+        sut_log(SUT_WARN, NS, "capture.unreadable", SUT_KV_U("segment", id), SUT_KV("error", why));
+    }
+    if (st == 0 && fstat(file.fd, &info) == 0)
+        s->bytes = (uint64_t)info.st_size;
+    ring_scan_close(&file);
     s->id = id;
-    s->bytes = len;
-    r->bytes += len;
+    r->bytes += s->bytes;
     sut_list_push_back(&r->segments, &s->node);
 }
 

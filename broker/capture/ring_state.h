@@ -3,15 +3,9 @@
 #define SUT_CAPTURE_RING_STATE_H
 
 #include "ring.h"
+#include "scan.h"
 
 #include "base/list.h"
-
-typedef struct ring_entry {
-    uint32_t trace, user; /* hashes */
-    uint32_t offset;      /* in its file */
-    uint32_t number;      /* behind its segment's first */
-    uint32_t at_s;        /* since 1970: of its begin */
-} ring_entry;
 
 typedef struct ring_segment {
     sut_node node;
@@ -21,8 +15,7 @@ typedef struct ring_segment {
     uint64_t last;
     int64_t oldest_us, newest_us; /* of its records' begins */
     uint64_t bytes;               /* of its file */
-    ring_entry *entries;
-    size_t count, cap;
+    uint64_t count;               /* records */
 } ring_segment;
 
 struct ring {
@@ -41,27 +34,27 @@ struct ring {
     ring_segment *open;
     int fd;
     seal seal;
-    sut_buf buffer;   /* not written yet */
-    size_t flushed;   /* entries of it that are on disk */
-    int64_t retry_us; /* not before, after a fault */
+    sut_buf buffer;    /* not written yet */
+    uint64_t buffered; /* records in it */
+    int64_t retry_us;  /* not before, after a fault */
     sut_buf scratch, inner;
-    /* The segment that was read last: */
-    uint64_t read_id;
-    int read_fd;
-    seal read_seal;
-    bool read_sealed; /* read_seal fits it */
-    uint8_t *record;  /* SEGMENT_RECORD_MAX */
+    uint8_t *window; /* of scans */
+    bool reading;    /* segments must stay */
     uint64_t written_total, lost_total, damaged_total;
     int fault;
 };
 
-uint32_t ring_trace_hash(const uint8_t trace_id[SUT_TRACE_ID_BYTES]);
-uint32_t ring_user_hash(int64_t user_id);
-SUT_MUST_CHECK sut_status ring_index(ring_segment *s, const sut_span *span, uint64_t offset);
 void ring_path(const ring *r, uint64_t id, char *out, size_t size);
 ring_segment *ring_segment_free(ring *r, ring_segment *s); /* takes it off the list, too */
-void ring_forget_read(ring *r);                            /* closes the file that was read last */
+/* A span is in that segment. */
+void ring_note(ring_segment *s, const sut_span *span);
 /* ring_load.c */
+typedef struct ring_file {
+    int fd;
+} ring_file;
+/* Opens a segment's file for a scan; negative errno. */
+SUT_MUST_CHECK sut_status ring_scan_open(ring *r, uint64_t id, ring_file *f, scan *s);
+void ring_scan_close(ring_file *f);
 SUT_MUST_CHECK sut_status ring_list(ring *r);
 
 #endif

@@ -237,6 +237,36 @@ Test(ring, flipped_bits_never_become_a_span)
     }
 }
 
+/* Files are read through a window: damage anywhere costs the record that it is in, and no other. */
+Test(ring, damage_at_the_edges_of_windows)
+{
+    static char body[20000];
+    static uint8_t bytes[4u << 20];
+    uint64_t seed = 99;
+    ring *r = fixture_open(s_dir, 128u << 20);
+    for (unsigned i = 0; i < 150; i++) {
+        sut_span s = fixture_span(i, 1);
+        s.body = (sut_str){body, sizeof body};
+        ring_add(r, &s, sut_wall_us());
+    }
+    ring_free(r);
+    const size_t len = read_file(first_segment(), bytes, sizeof bytes), record = (len - SEGMENT_HEAD_BYTES) / 150;
+    cr_assert_gt(len, 5u << 19, "more than two windows");
+    for (unsigned round = 0; round < 60; round++) {
+        const size_t at = round < 40 ? (1u << 20) - 20 + round : SEGMENT_HEAD_BYTES + sut_prng(&seed) % (len - 100);
+        bytes[at] ^= 0x55;
+        write_file(first_segment(), bytes, len);
+        bytes[at] ^= 0x55;
+        r = fixture_open(s_dir, 128u << 20);
+        fixture_all(r, &s_found);
+        cr_assert_eq(s_found.count, 149, "byte %zu", at);
+        const uint64_t missing = (at - SEGMENT_HEAD_BYTES) / record + 1;
+        for (size_t i = 0; i < 149; i++)
+            cr_assert_eq(s_found.numbers[i], i + 1 + (i + 1 >= missing), "byte %zu", at);
+        ring_free(r);
+    }
+}
+
 Test(ring, garbage_in_the_folder_keeps_nobody_from_starting)
 {
     char path[128];

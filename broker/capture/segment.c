@@ -110,16 +110,12 @@ bool segment_get_record(const uint8_t *bytes, size_t len, size_t at, segment_rec
     return true;
 }
 
-size_t segment_find_record(const uint8_t *bytes, size_t len, size_t at, segment_record *out)
+size_t segment_next_mark(const uint8_t *bytes, size_t len, size_t at, bool over)
 {
-    while (at < len) {
-        const uint8_t *mark = memmem(bytes + at, len - at, MARK, MARK_BYTES);
-        if (!mark)
-            return len;
-        at = (size_t)(mark - bytes);
-        if (segment_get_record(bytes, len, at, out))
-            return at;
-        at++;
-    }
-    return len;
+    const uint8_t *mark = at < len ? memmem(bytes + at, len - at, MARK, MARK_BYTES) : NULL;
+    if (mark)
+        return (size_t)(mark - bytes);
+    if (over || len < at + MARK_BYTES)
+        return over || at > len ? len : at;
+    return len - MARK_BYTES + 1;
 }

@@ -34,7 +34,8 @@ typedef struct segment_record {
 SUT_MUST_CHECK sut_status segment_put_record(sut_buf *out, uint64_t number, sut_str meta, sut_str inner, seal *s);
 /* The record that starts at `at` exactly. */
 bool segment_get_record(const uint8_t *bytes, size_t len, size_t at, segment_record *out);
-/* The first sound record at or behind `at`: its place, or `len` if there is none. */
-size_t segment_find_record(const uint8_t *bytes, size_t len, size_t at, segment_record *out);
+/* The first place at or behind `at` where a record may start: its mark, or if more bytes may follow (not `over`) what
+ * may be the beginning of one. `len` if there is none. */
+size_t segment_next_mark(const uint8_t *bytes, size_t len, size_t at, bool over);
 
 #endif

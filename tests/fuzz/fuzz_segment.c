@@ -2,9 +2,27 @@
  * formed. The corpus is sealed under a key of ones, so that what lies behind the seal is reached, too. */
 #include "fuzz.h"
 #include "record.h"
-#include "segment.h"
+#include "scan.h"
 
 #include <string.h>
+
+typedef struct source {
+    const uint8_t *at;
+    size_t left;
+} source;
+
+/* In pieces of uneven size. */
+static size_t read_some(void *arg, uint8_t *out, size_t size)
+{
+    source *s = arg;
+    size_t n = s->left % 97 + 1;
+    n = n < s->left ? n : s->left;
+    n = n < size ? n : size;
+    memcpy(out, s->at, n);
+    s->at += n;
+    s->left -= n;
+    return n;
+}
 
 static bool within(sut_str s, const void *bytes, size_t len)
 {
@@ -44,26 +62,26 @@ static void check_unsealed(const segment_record *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static uint8_t window[SCAN_WINDOW_BYTES];
+    source from = {data, size};
+    scan records = {.read = read_some, .arg = &from, .window = window};
     segment_head head;
     segment_record record;
     sut_key key = {.kid = "k1", .len = 32};
     seal s;
+    size_t seen = 0;
     memset(key.bytes, 1, key.len);
-    if (segment_get_head(data, size, &head))
+    if (scan_begin(&records, &head))
         memset(&head, 0, sizeof head);
     MUST(strlen(head.kid) <= SUT_KID_MAX);
     MUST(seal_init(&s, &key, head.salt) == 0);
-    for (size_t at = 0; at < size;) {
-        const size_t found = segment_find_record(data, size, at, &record);
-        MUST(found >= at && found <= size);
-        if (found == size)
-            break;
-        MUST(record.bytes > 0 && record.bytes <= size - found);
-        MUST(within(record.meta, data, size) && within(record.sealed, data, size));
-        check_meta(&record, data, size);
+    while (scan_next(&records, &record)) {
+        seen += record.bytes;
+        MUST(record.bytes > 0 && seen <= size);
+        MUST(within(record.meta, window, sizeof window) && within(record.sealed, window, sizeof window));
+        check_meta(&record, window, sizeof window);
         check_inner(&s, &record);
         check_unsealed(&record);
-        at = found + record.bytes;
     }
     const sut_str bytes = {(const char *)data, size};
     sut_span span;

@@ -80,7 +80,7 @@ typedef struct sut_capture_stats {
     uint64_t spans_total;             /* written */
     uint64_t damaged_total;           /* places in files that were passed over */
     uint64_t segments, records, bytes;
-    uint64_t memory_bytes; /* index, open calls, recent spans */
+    uint64_t memory_bytes; /* queue, open calls, recent spans */
     uint64_t one_in;       /* for now: more than set while there is too much; 0: no head sampling */
     int64_t oldest_us;
     int fault; /* errno of what keeps it from writing; 0: it writes */
