@@ -5,6 +5,11 @@
 
 #define QUIET_WINDOWS 100 /* a second */
 
+static uint64_t limit_of(const sampler *s)
+{
+    return s->one_in ? UINT64_MAX / s->one_in >> s->shift : 0;
+}
+
 void sampler_init(sampler *s, uint32_t one_in, uint64_t slow_us, bool flagged, uint32_t sights_per_second)
 {
     const uint32_t windows = 1000000 / SAMPLE_WINDOW_US;
@@ -12,6 +17,7 @@ void sampler_init(sampler *s, uint32_t one_in, uint64_t slow_us, bool flagged, u
                    .slow_us = slow_us,
                    .flagged = flagged,
                    .allowance = sights_per_second < windows ? 1 : sights_per_second / windows};
+    s->below = limit_of(s);
 }
 
 /* Multiply and fold (as in wyhash) over the 32 hex digits: a client may choose ids as it likes, and evenly spread ones
@@ -39,7 +45,7 @@ bool sampler_picks(const sampler *s, sut_str traceparent)
         return false;
     if (s->flagged && is_flagged(traceparent))
         return true;
-    return s->one_in && trace_hash(traceparent.ptr + 3) < UINT64_MAX / s->one_in >> s->shift;
+    return trace_hash(traceparent.ptr + 3) < s->below;
 }
 
 static bool is_urgent(const sampler *s, const sut_sight *sight)
@@ -66,6 +72,7 @@ static void new_window(sampler *s, int64_t window)
             s->quiet = 0;
         }
     }
+    s->below = limit_of(s);
     s->window = window;
     memset(s->used, 0, sizeof s->used);
 }

@@ -20,6 +20,7 @@ typedef struct sampler {
     bool flagged;       /* traces whose flags say sampled are */
     uint32_t allowance; /* sights a window, for each class */
     uint32_t shift;     /* one in (one_in << shift), for now */
+    uint64_t below;     /* hashes below that are sampled: a division a call would be felt */
     int64_t window;     /* number of it */
     uint32_t used[SAMPLE_CLASSES];
     uint32_t quiet;        /* windows with room for twice as many */
