@@ -91,6 +91,7 @@ Test(redact, it_is_told_how_much_was_withheld)
     cr_assert_eq(sut_record_redact_counted(&all_desc, from_json("{\"id\":1,\"must\":null}"), true, &s_out, &withheld),
                  0);
     cr_assert_eq(withheld, 0);
+    body = from_json("{\"id\":1,\"must\":null}");
     cr_assert_eq(sut_record_redact_counted(NULL, body, true, &s_out, &withheld), 0);
     cr_assert_eq(withheld, 1);
 }
