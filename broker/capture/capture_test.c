@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define CANARY  "canary-5f1d"
+#define CANARY   "canary-5f1d"
 #define US_PER_S 1000000
 
 static sut_loop *s_loop;

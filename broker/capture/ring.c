@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "record.h"
+#include "span_bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,9 +153,9 @@ static sut_status encode(ring *r, const sut_span *s)
 {
     sut_buf_reset(&r->scratch);
     sut_buf_reset(&r->inner);
-    sut_status st = record_put_meta(&r->scratch, s);
+    sut_status st = span_put_meta(&r->scratch, s);
     if (st == 0)
-        st = record_put_inner(&r->inner, s);
+        st = span_put_inner(&r->inner, s);
     if (st < 0)
         return st;
     return segment_put_record(&r->buffer, s->number, (sut_str){(const char *)r->scratch.data, r->scratch.len},

@@ -4,7 +4,7 @@
 #include "ring_state.h"
 
 #include "base/log.h"
-#include "record.h"
+#include "span_bytes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -101,7 +101,7 @@ static void note_records(ring *r, ring_segment *s, scan *records)
     segment_record record;
     sut_span span;
     while (scan_next(records, &record)) {
-        if (!record_get_meta(record.meta, &span) || record.number < r->next_number || record.number == UINT64_MAX) {
+        if (!span_get_meta(record.meta, &span) || record.number < r->next_number || record.number == UINT64_MAX) {
             r->damaged_total++;
             continue;
         }

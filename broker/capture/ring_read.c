@@ -2,7 +2,7 @@
 #include "ring_state.h"
 
 #include "base/clock.h"
-#include "record.h"
+#include "span_bytes.h"
 
 typedef struct walk {
     ring *r;
@@ -36,7 +36,7 @@ static bool unseal(walk *w, const segment_record *record, sut_span *span)
         return true;
     sut_buf_reset(inner);
     return seal_open(&w->seal, record->number, record->meta, record->sealed, inner) == 0 &&
-           record_get_inner((sut_str){(const char *)inner->data, inner->len}, span);
+           span_get_inner((sut_str){(const char *)inner->data, inner->len}, span);
 }
 
 /* False: that was enough. */
@@ -49,7 +49,7 @@ static bool take(walk *w, const segment_record *record)
         return false;
     w->examined++;
     *w->at = record->number;
-    if (!record_get_meta(record->meta, &span) || !span_fits(&span, w->q))
+    if (!span_get_meta(record->meta, &span) || !span_fits(&span, w->q))
         return true;
     span.number = record->number;
     if (unseal(w, record, &span))

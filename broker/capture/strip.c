@@ -1,13 +1,13 @@
 /* Redaction by the tables of schemas. */
 #include "strip.h"
-#include "record.h"
+#include "span_bytes.h"
 
 #include "wire/schema.h"
 
 void stripper_init(stripper *s)
 {
-    sut_buf_init(&s->body, RECORD_BODY_MAX + RECORD_BODY_MAX / 2); /* heads may grow a little */
-    sut_buf_init(&s->reply, RECORD_BODY_MAX + RECORD_BODY_MAX / 2);
+    sut_buf_init(&s->body, SPAN_BODY_MAX + SPAN_BODY_MAX / 2); /* heads may grow a little */
+    sut_buf_init(&s->reply, SPAN_BODY_MAX + SPAN_BODY_MAX / 2);
 }
 
 void stripper_deinit(stripper *s)

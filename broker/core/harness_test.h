@@ -50,7 +50,7 @@ typedef struct harness {
     char refused_what[32];
     uint32_t refused, finished, taps, untaps;
     uint64_t tapped; /* the id of the last one */
-    bool is_asked; /* ops.picks answers `picks`; else that all are picked */
+    bool is_asked;   /* ops.picks answers `picks`; else that all are picked */
     uint8_t picks;
     bool cannot_journal; /* what ops.replayed answers */
     uint32_t replayed;

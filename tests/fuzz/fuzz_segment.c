@@ -1,8 +1,8 @@
 /* Segments of captured spans: whatever the file holds, reading ends, and what it gives is inside the file and well
  * formed. The corpus is sealed under a key of ones, so that what lies behind the seal is reached, too. */
 #include "fuzz.h"
-#include "record.h"
 #include "scan.h"
+#include "span_bytes.h"
 
 #include <string.h>
 
@@ -33,12 +33,12 @@ static void check_meta(const segment_record *r, const uint8_t *data, size_t size
 {
     FUZZ_BUF(again);
     sut_span span;
-    if (!record_get_meta(r->meta, &span))
+    if (!span_get_meta(r->meta, &span))
         return;
     MUST(within(span.subject, data, size) && within(span.from, data, size) && within(span.to, data, size));
     MUST(within(span.code, data, size) && within(span.group, data, size));
     MUST(sut_subject_valid(span.subject) && span.level <= 3);
-    MUST(record_put_meta(&again, &span) == 0);
+    MUST(span_put_meta(&again, &span) == 0);
     MUST(again.len == r->meta.len && memcmp(again.data, r->meta.ptr, again.len) == 0);
 }
 
@@ -46,7 +46,7 @@ static void check_inner(seal *s, const segment_record *r)
 {
     FUZZ_BUF(plain);
     sut_span span;
-    if (seal_open(s, r->number, r->meta, r->sealed, &plain) != 0 || !record_get_inner(fuzz_str(&plain), &span))
+    if (seal_open(s, r->number, r->meta, r->sealed, &plain) != 0 || !span_get_inner(fuzz_str(&plain), &span))
         return;
     MUST(within(span.key, plain.data, plain.len) && within(span.body, plain.data, plain.len));
     MUST(within(span.reply, plain.data, plain.len));
@@ -56,7 +56,7 @@ static void check_inner(seal *s, const segment_record *r)
 static void check_unsealed(const segment_record *r)
 {
     sut_span span;
-    if (record_get_inner(r->sealed, &span))
+    if (span_get_inner(r->sealed, &span))
         MUST(within(span.key, r->sealed.ptr, r->sealed.len) && within(span.body, r->sealed.ptr, r->sealed.len));
 }
 
@@ -85,8 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     const sut_str bytes = {(const char *)data, size};
     sut_span span;
-    (void)record_get_meta(bytes, &span);
-    (void)record_get_inner(bytes, &span);
+    (void)span_get_meta(bytes, &span);
+    (void)span_get_inner(bytes, &span);
     seal_deinit(&s);
     return 0;
 }

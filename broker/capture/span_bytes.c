@@ -1,5 +1,5 @@
 /* Spans to bytes and back. */
-#include "record.h"
+#include "span_bytes.h"
 
 #include <string.h>
 
@@ -33,7 +33,7 @@ static void put_text(writer *w, sut_str s, size_t max)
     put(w, s.ptr, len);
 }
 
-sut_status record_put_meta(sut_buf *out, const sut_span *s)
+sut_status span_put_meta(sut_buf *out, const sut_span *s)
 {
     writer w = {.out = out};
     const unsigned flags = (s->ended ? F_ENDED : 0u) | (s->replayed ? F_REPLAYED : 0u) | (s->has_body ? F_BODY : 0u) |
@@ -50,15 +50,15 @@ sut_status record_put_meta(sut_buf *out, const sut_span *s)
     put_number(&w, (uint64_t)s->user_id, 8);
     put_number(&w, s->sequence, 8);
     put_number(&w, s->attempt, 4);
-    put_text(&w, s->subject, RECORD_TEXT_MAX);
-    put_text(&w, s->from, RECORD_TEXT_MAX);
-    put_text(&w, s->to, RECORD_TEXT_MAX);
-    put_text(&w, s->code, RECORD_TEXT_MAX);
-    put_text(&w, s->group, RECORD_TEXT_MAX);
+    put_text(&w, s->subject, SPAN_TEXT_MAX);
+    put_text(&w, s->from, SPAN_TEXT_MAX);
+    put_text(&w, s->to, SPAN_TEXT_MAX);
+    put_text(&w, s->code, SPAN_TEXT_MAX);
+    put_text(&w, s->group, SPAN_TEXT_MAX);
     return w.status;
 }
 
-sut_status record_put_inner(sut_buf *out, const sut_span *s)
+sut_status span_put_inner(sut_buf *out, const sut_span *s)
 {
     writer w = {.out = out};
     put_text(&w, s->key, SUT_KEY_MAX);
@@ -117,7 +117,7 @@ static reader reader_of(sut_str bytes)
     return (reader){.at = (const uint8_t *)bytes.ptr, .end = (const uint8_t *)bytes.ptr + bytes.len};
 }
 
-bool record_get_meta(sut_str meta, sut_span *out)
+bool span_get_meta(sut_str meta, sut_span *out)
 {
     reader r = reader_of(meta);
     *out = (sut_span){.number = 0};
@@ -133,11 +133,11 @@ bool record_get_meta(sut_str meta, sut_span *out)
     out->user_id = (int64_t)take_number(&r, 8);
     out->sequence = take_number(&r, 8);
     out->attempt = (uint32_t)take_number(&r, 4);
-    out->subject = take_text(&r, 2, RECORD_TEXT_MAX);
-    out->from = take_text(&r, 2, RECORD_TEXT_MAX);
-    out->to = take_text(&r, 2, RECORD_TEXT_MAX);
-    out->code = take_text(&r, 2, RECORD_TEXT_MAX);
-    out->group = take_text(&r, 2, RECORD_TEXT_MAX);
+    out->subject = take_text(&r, 2, SPAN_TEXT_MAX);
+    out->from = take_text(&r, 2, SPAN_TEXT_MAX);
+    out->to = take_text(&r, 2, SPAN_TEXT_MAX);
+    out->code = take_text(&r, 2, SPAN_TEXT_MAX);
+    out->group = take_text(&r, 2, SPAN_TEXT_MAX);
     out->kind = (sut_span_kind)kind;
     out->level = (int32_t)level;
     out->ended = flags & F_ENDED;
@@ -150,14 +150,14 @@ bool record_get_meta(sut_str meta, sut_span *out)
            sut_subject_valid(out->subject);
 }
 
-bool record_get_inner(sut_str inner, sut_span *out)
+bool span_get_inner(sut_str inner, sut_span *out)
 {
     reader r = reader_of(inner);
     if (!inner.len)
         return false;
     out->key = take_text(&r, 2, SUT_KEY_MAX);
-    out->body = take_text(&r, 4, 2 * RECORD_BODY_MAX);
-    out->reply = take_text(&r, 4, 2 * RECORD_BODY_MAX);
+    out->body = take_text(&r, 4, 2 * SPAN_BODY_MAX);
+    out->reply = take_text(&r, 4, 2 * SPAN_BODY_MAX);
     if (!r.bad && r.at == r.end)
         return true;
     out->key = out->body = out->reply = SUT_STR_NONE;
