@@ -278,6 +278,21 @@ void sut_control_captured_calls(sut_control_request *rq)
 
 /* ---- in the loop again ---- */
 
+static void reply_trace(asking *a, sut_list items)
+{
+    const broker_trace_out out = {.spans = items, .more = a->more};
+
+    sut_control_reply(a->rq, &out);
+}
+
+static void reply_calls(asking *a, sut_list items)
+{
+    const broker_captured_calls_out out = {
+        .items = items, .after = (int64_t)a->after, .has_after = present(a->after != 0)};
+
+    sut_control_reply(a->rq, &out);
+}
+
 static void on_done(sut_capture_job *job)
 {
     asking *a = SUT_CONTAINER(job, asking, job);
@@ -288,9 +303,8 @@ static void on_done(sut_capture_job *job)
     if (a->status < 0)
         sut_control_fail(rq, SUT_ERR_OVERLOADED, "the answer is too large: ask for less");
     else if (rq->method == &broker_trace_method)
-        sut_control_reply(rq, &(broker_trace_out){.spans = items, .more = a->more});
+        reply_trace(a, items);
     else
-        sut_control_reply(rq, &(broker_captured_calls_out){
-                                  .items = items, .after = (int64_t)a->after, .has_after = present(a->after)});
+        reply_calls(a, items);
     sut_traffic_soon(b);
 }

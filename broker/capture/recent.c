@@ -263,8 +263,8 @@ recent *recent_free(recent *r)
         return NULL;
     while ((n = sut_list_pop_front(&r->open)) != NULL)
         forget(r, SUT_CONTAINER(n, held_span, age));
-    while (!sut_list_empty(&r->traces))
-        trace_free(r, SUT_CONTAINER(r->traces.next, trace, age));
+    while ((n = sut_list_pop_front(&r->traces)) != NULL)
+        trace_free(r, SUT_CONTAINER(n, trace, age));
     sut_u64map_free(r->open_calls);
     sut_strmap_free(r->by_id);
     free(r);

@@ -299,13 +299,14 @@ sut_status ring_new(ring **out, const ring_options *opt, const sut_keyring *keys
 
 ring *ring_free(ring *r)
 {
+    sut_node *n;
     if (!r)
         return NULL;
     if (r->open)
         ring_flush(r, sut_wall_us());
     close_segment(r);
-    while (!sut_list_empty(&r->segments))
-        ring_segment_free(r, SUT_CONTAINER(r->segments.next, ring_segment, node));
+    while ((n = sut_list_pop_front(&r->segments)) != NULL)
+        ring_segment_free(r, SUT_CONTAINER(n, ring_segment, node));
     if (r->lock_fd >= 0)
         close(r->lock_fd);
     sut_buf_deinit(&r->buffer);

@@ -56,12 +56,13 @@ sut_status ring_list(ring *r)
     const struct dirent *e;
     size_t cap = 0;
     uint64_t id;
-    sut_status st = d ? 0 : -errno;
+    sut_status st = 0;
+    if (!d)
+        return -errno;
     while (st == 0 && (e = readdir(d)) != NULL)
         if (parse_name(e->d_name, &id))
             st = add_found(r, &cap, id);
-    if (d)
-        closedir(d);
+    closedir(d);
     if (st == 0 && r->found_count)
         qsort(r->found, r->found_count, sizeof *r->found, by_number);
     return st;
