@@ -51,11 +51,15 @@ static bool append_shown(sut_control_request *rq, const char *peer, sut_str reas
 bool sut_audit_repeated(sut_broker *b, const char *peer, const sut_envelope *env)
 {
     sut_buf body SUT_CLEANUP(sut_buf_deinit);
+    sut_journal_service_stats journal = {0};
     sut_status st;
 
-    if (!b->events.open)
-        return false;
     sut_buf_init(&body, 4096);
+    if (!b->events.open || env->principal.user_id <= 0)
+        return false;
+    sut_journal_service_get_stats(b->events.journal, &journal);
+    if (journal.writable < 0) /* its queue would take it, and throw it away */
+        return false;
     st = sut_mp_add_map(&body, 4);
     add(&body, &st, "peer", sut_str_from(peer));
     add(&body, &st, "subject", env->subject);
