@@ -278,8 +278,8 @@ int sut_broker_new(sut_broker **out, const sut_broker_settings *settings, char *
      * runs. */
     code = open_ports(b, error, error_size);
     if (code == 0)
-        code = sut_events_open(b, error, error_size);
-    return code ? code : sut_capturing_open(b, error, error_size);
+        code = sut_capturing_open(b, error, error_size);
+    return code ? code : sut_events_open(b, error, error_size);
 }
 
 sut_status sut_broker_run(sut_broker *b)

@@ -27,8 +27,10 @@ static bool hex_id(const char *hex, uint8_t *out, size_t bytes)
 static bool set_ids(sut_span *span, const sut_sight *s)
 {
     char own[SUT_SPAN_ID_LEN + 1], event[SUT_SPAN_ID_LEN + 1];
+    if (s->traceparent.len != SUT_TRACEPARENT_LEN)
+        return false;
     const char *within = s->traceparent.ptr + SPAN_AT;
-    if (s->traceparent.len != SUT_TRACEPARENT_LEN || !hex_id(s->traceparent.ptr + TRACE_AT, span->trace_id, 16))
+    if (!hex_id(s->traceparent.ptr + TRACE_AT, span->trace_id, 16))
         return false;
     switch (s->kind) {
     case SUT_SIGHT_EVENT:

@@ -205,6 +205,16 @@ Test(recent, events_and_deliveries_name_their_parents)
     cr_assert_str_eq(s_log, "user.registered;user.registered!internal;user.registered;", "that is no error");
 }
 
+Test(recent, what_is_of_no_trace_is_left_out)
+{
+    sut_sight s = {.kind = SUT_SIGHT_EVENT, .at_us = 5, .subject = SUT_STR("ops.personal_shown"), .sequence = 1};
+    see_as(&s, true);
+    s = call(3, "a.x", "");
+    see_as(&s, true);
+    see_end(3, "not_found", 5); /* whose trace is known */
+    cr_assert_str_eq(s_log, "a.b!not_found;");
+}
+
 Test(recent, a_call_that_is_never_answered_is_told_in_the_end)
 {
     see_call(1, "a.x", T1, false);
