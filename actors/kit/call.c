@@ -156,7 +156,7 @@ static sut_status s_call_bus(sut_request *rq, const sut_method *m, sut_str body,
                          .body = body,
                          .timeout_ms = s_timeout_ms(rq, m, opt),
                          .principal = opt->without_principal || !rq->principal.user_id ? NULL : &rq->principal,
-                         .traceparent = {rq->traceparent, SUT_TRACEPARENT_LEN},
+                         .parent = {rq->traceparent, SUT_TRACEPARENT_LEN},
                          .idempotency_key = opt->idempotency_key,
                          .idempotent = m->idempotent};
     sut_status st = s_send_and_wait(rq, &bus_call, &call);

@@ -13,6 +13,7 @@
 #include "base/health.h"
 #include "base/log.h"
 #include "wire/msgpack.h"
+#include "wire/span.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -159,11 +160,23 @@ static const sut_consumer_entry *s_find(const s_group *g, sut_str subject)
     return NULL;
 }
 
+/* What is done for a delivery is the delivery's child, not the child of whatever caused the event. */
+static void s_enter_span(const s_group *g, sut_request *rq, const sut_envelope *env)
+{
+    char span[SUT_SPAN_ID_LEN + 1];
+    if (env->opt.event_id.len != SUT_EVENT_ID_LEN)
+        return;
+    sut_span_of_delivery((const uint8_t *)env->opt.event_id.ptr, sut_str_from(g->name),
+                         env->opt.attempt ? env->opt.attempt : 1, span);
+    sut_traceparent_set_span(rq->traceparent, span);
+}
+
 static sut_status s_begin(s_group *g, sut_request *rq, sut_delivery *d, const sut_consumer_entry *entry)
 {
     const sut_envelope *env = s_port(g->rt)->envelope(d);
     sut_request_begin(rq, entry->consumer->event->subject, sut_now_ns() + g->ack_wait_ms * SUT_NS_PER_MS,
                       env->traceparent);
+    s_enter_span(g, rq, env);
     sut_consuming *c = SUT_REQUEST_NEW(rq, sut_consuming);
     if (!c || env->opt.event_id.len != SUT_EVENT_ID_LEN)
         return -ENOMEM;

@@ -25,6 +25,14 @@ static void add(sut_buf *b, sut_status *st, const char *name, sut_str value)
         *st = sut_mp_add_str(b, value);
 }
 
+static void add_int(sut_buf *b, sut_status *st, const char *name, int64_t value)
+{
+    if (*st == 0)
+        *st = sut_mp_add_str(b, sut_str_from(name));
+    if (*st == 0)
+        *st = sut_mp_add_int(b, value);
+}
+
 static bool append_shown(sut_control_request *rq, const char *peer, sut_str reason)
 {
     sut_buf body SUT_CLEANUP(sut_buf_deinit);
@@ -35,12 +43,29 @@ static bool append_shown(sut_control_request *rq, const char *peer, sut_str reas
     add(&body, &st, "peer", sut_str_from(peer));
     add(&body, &st, "method", sut_str_from(rq->method->name));
     add(&body, &st, "reason", reason);
-    if (st == 0)
-        st = sut_mp_add_str(&body, SUT_STR("at"));
-    if (st == 0)
-        st = sut_mp_add_int(&body, sut_wall_us());
+    add_int(&body, &st, "at", sut_wall_us());
     return st == 0 &&
            sut_audit_append(rq->broker, SUT_STR("ops.personal_shown"), (sut_str){(const char *)body.data, body.len});
+}
+
+bool sut_audit_repeated(sut_broker *b, const char *peer, const sut_envelope *env)
+{
+    sut_buf body SUT_CLEANUP(sut_buf_deinit);
+    sut_journal_service_stats journal = {0};
+    sut_status st;
+
+    sut_buf_init(&body, 4096);
+    if (!b->events.open || env->principal.user_id <= 0)
+        return false;
+    sut_journal_service_get_stats(b->events.journal, &journal);
+    if (journal.writable < 0) /* its queue would take it, and throw it away */
+        return false;
+    st = sut_mp_add_map(&body, 4);
+    add(&body, &st, "peer", sut_str_from(peer));
+    add(&body, &st, "subject", env->subject);
+    add_int(&body, &st, "user_id", env->principal.user_id);
+    add_int(&body, &st, "at", sut_wall_us());
+    return st == 0 && sut_audit_append(b, SUT_STR("ops.call_repeated"), (sut_str){(const char *)body.data, body.len});
 }
 
 bool sut_audit_personal(sut_control_request *rq, sut_str reason)

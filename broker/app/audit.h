@@ -8,6 +8,9 @@
  * shown. False: the request was refused, and is over. */
 bool sut_audit_personal(sut_control_request *rq, sut_str reason);
 
+/* A peer makes a recorded call again for its principal: journalled as ops.call_repeated. False if it cannot be. */
+bool sut_audit_repeated(struct sut_broker *b, const char *peer, const sut_envelope *env);
+
 /* Appends an event of the broker itself. False if the journal takes none now. */
 bool sut_audit_append(struct sut_broker *b, sut_str subject, sut_str body);
 

@@ -174,6 +174,8 @@ void sut_broker_reload(sut_broker *b)
     sut_broker_limits fresh;
 
     sut_access_refresh(&b->access);
+    if (b->capturing.capture)
+        sut_capture_reload(b->capturing.capture);
     if (sut_broker_limits_load(b->settings->limits_file, &fresh, error, sizeof error) < 0) {
         sut_log(SUT_ERROR, "broker", "limits.unreadable", SUT_KV("error", error));
     } else {
@@ -275,6 +277,8 @@ int sut_broker_new(sut_broker **out, const sut_broker_settings *settings, char *
     /* The ports first: the socket's lock tells two brokers apart in better words, and nobody is heard before the loop
      * runs. */
     code = open_ports(b, error, error_size);
+    if (code == 0)
+        code = sut_capturing_open(b, error, error_size);
     return code ? code : sut_events_open(b, error, error_size);
 }
 
@@ -308,6 +312,7 @@ sut_broker *sut_broker_free(sut_broker *b)
     sut_zap_deinit(&b->zap);
     if (b->zmq)
         zmq_ctx_term(b->zmq);
+    sut_capturing_close(b);
     sut_events_close(b);
     sut_taps_deinit(b); /* behind the journal, whose reads may be its taps' */
     sut_control_deinit(&b->control);

@@ -3,11 +3,13 @@
  *   listener.c, connections.c  the ROUTER sockets     control.c, status.c  broker.*
  *   events.c, event_ops.c  core ↔ journal             control_*.c  broker.* that take arguments
  *   zap.c, access.c  who may connect                  outbox.c, peers.c, stats.c  what they say
- *   sights.c, taps.c  what passes, and who is shown it */
+ *   sights.c, taps.c  what passes, and who is shown it
+ *   capturing.c  what is kept of it */
 #ifndef SUT_APP_BROKER_H
 #define SUT_APP_BROKER_H
 
 #include "access.h"
+#include "capturing.h"
 #include "control.h"
 #include "endpoint.h"
 #include "events.h"
@@ -46,6 +48,7 @@ struct sut_broker {
     sut_event_hub events;
     sut_sights sights;
     sut_taps taps;
+    sut_capturing capturing;
     sut_node ready;   /* peers with something to send */
     sut_node blocked; /* peers whose pipe is full: tried again by `slow` */
     sut_node doomed, lost;

@@ -13,6 +13,7 @@
 #define RUNS(method) .name = "broker." #method, .schema = &broker_##method##_method, .run = sut_control_##method
 
 const sut_control_method sut_control_methods[] = {
+    {RUNS(captured_calls), .without_journal = true},
     {RUNS(dead_drop)},
     {RUNS(dead_letter)},
     {RUNS(dead_letters)},
@@ -32,6 +33,7 @@ const sut_control_method sut_control_methods[] = {
     {"broker.status", "All of it: sessions, services, rates, counters, memory, limits.",
      .write = sut_status_write_status},
     {RUNS(subscriptions)},
+    {RUNS(trace), .without_journal = true},
 };
 const size_t sut_control_method_count = SUT_ARRAY_LEN(sut_control_methods);
 

@@ -31,6 +31,7 @@ typedef struct sut_control_method {
     sut_status (*write)(const struct sut_broker *b, sut_buf *body); /* writes one msgpack map; or: */
     const sut_method *schema;                                       /* whose `in` is decoded for */
     void (*run)(struct sut_control_request *rq);                    /* takes it over */
+    bool without_journal;                                           /* it needs none */
 } sut_control_method;
 extern const sut_control_method sut_control_methods[];
 extern const size_t sut_control_method_count;

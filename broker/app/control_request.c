@@ -116,7 +116,7 @@ void sut_control_request_run(sut_broker *b, const sut_control_call *call)
         sut_core_control_reply(b->core, sut_now_ns(), call->call, SUT_ERR_OVERLOADED, SUT_STR("no memory"));
         return;
     }
-    if (!b->events.open) {
+    if (!b->events.open && !call->method->without_journal) {
         sut_control_fail(rq, SUT_ERR_UNAVAILABLE, "this broker keeps no journal (SUT_JOURNAL_DIR is not set)");
         return;
     }

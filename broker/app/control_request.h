@@ -64,5 +64,8 @@ void sut_control_redrive_stored(struct sut_broker *b, uint64_t index, sut_status
 void sut_control_drop_stored(struct sut_broker *b, sut_status status);
 /* control_journal.c */
 void sut_control_journal(sut_control_request *rq);
+/* control_capture.c */
+void sut_control_captured_calls(sut_control_request *rq);
+void sut_control_trace(sut_control_request *rq);
 
 #endif

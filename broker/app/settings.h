@@ -15,6 +15,9 @@ typedef struct sut_broker_settings {
     int64_t silent_ms;
     const char *journal_dir;
     int64_t journal_bytes, journal_age_s, dead_age_s;
+    const char *capture_dir, *capture_key_file;
+    int64_t capture_bytes, capture_age_s, capture_one_in, capture_slow_ms;
+    bool capture_flagged;
 } sut_broker_settings;
 
 extern const sut_setting sut_broker_setting_table[];

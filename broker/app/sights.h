@@ -6,7 +6,7 @@
 
 struct sut_broker;
 
-typedef enum sut_watcher { SUT_WATCHER_TAPS, SUT_WATCHERS } sut_watcher;
+typedef enum sut_watcher { SUT_WATCHER_TAPS, SUT_WATCHER_CAPTURE, SUT_WATCHERS } sut_watcher;
 
 typedef struct sut_sights {
     uint32_t kinds[SUT_WATCHERS];
@@ -14,7 +14,8 @@ typedef struct sut_sights {
 
 /* This watcher needs these kinds from now on (SUT_SIGHT_… or'ed; 0: none). */
 void sut_sights_watch(struct sut_broker *b, sut_watcher who, uint32_t kinds);
-/* The core's ops.seen. */
+/* The core's ops.picks and ops.seen. */
+uint8_t sut_sights_on_picks(void *broker, const sut_envelope *env);
 void sut_sights_on_seen(void *broker, sut_sight *sight);
 
 #endif

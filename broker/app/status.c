@@ -283,6 +283,35 @@ static void write_taps(page *p)
     sut_tap_hub_each(t->hub, write_tap, p);
 }
 
+/* ---- what is captured ---- */
+
+static void write_capture(page *p)
+{
+    sut_capture_stats s;
+
+    key(p, "capture");
+    if (!p->b->capturing.capture) {
+        keep(p, sut_mp_add_nil(p->out));
+        return;
+    }
+    sut_capture_get_stats(p->b->capturing.capture, &s);
+    map(p, 14);
+    put_bool(p, "writable", s.fault == 0);
+    put_str(p, "fault", s.fault ? sut_str_from(strerror(s.fault)) : SUT_STR_NONE);
+    put_uint(p, "one_in", s.one_in);
+    put_uint(p, "seen_total", s.seen_total);
+    put_uint(p, "taken_total", s.taken_total);
+    put_uint(p, "passed_total", s.passed_total);
+    put_uint(p, "lost_total", s.lost_total);
+    put_uint(p, "spans_total", s.spans_total);
+    put_uint(p, "damaged_total", s.damaged_total);
+    put_uint(p, "segments", s.segments);
+    put_uint(p, "records", s.records);
+    put_uint(p, "bytes", s.bytes);
+    put_uint(p, "memory_bytes", s.memory_bytes);
+    put_uint(p, "oldest_us", (uint64_t)s.oldest_us);
+}
+
 static uint64_t resident_bytes(void)
 {
     char line[128] = "";
@@ -370,7 +399,7 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     sut_core_counts counts;
 
     sut_core_get_counts(b->core, &counts);
-    map(&p, 18);
+    map(&p, 19);
     put_text(&p, "version", SUT_VERSION);
     put_uint(&p, "pid", (uint64_t)getpid());
     put_uint(&p, "uptime_ms", ms_since(&p, b->stats.started_ns));
@@ -387,6 +416,7 @@ sut_status sut_status_write_status(const sut_broker *b, sut_buf *body)
     write_limits(&p);
     write_events(&p);
     write_taps(&p);
+    write_capture(&p);
     write_sessions(&p, &counts);
     write_services(&p, &counts);
     return p.status;

@@ -2,6 +2,7 @@
  * what the core emits is gathered a peer and sent once the batch is done. The core may not be called from within its
  * own outputs, so those only mark peers; sut_traffic_settle does what is due. */
 #include "traffic.h"
+#include "audit.h"
 #include "methods.h"
 
 #include "base/clock.h"
@@ -163,6 +164,14 @@ static void on_finished(void *app, sut_str subject, uint64_t took_ns, int err)
     sut_stats_finished(&b->stats, subject, b->now_ns, took_ns, err ? (desc ? desc->code : "domain") : NULL);
 }
 
+static bool on_replayed(void *app, uint64_t session, const sut_envelope *env)
+{
+    sut_broker *b = app;
+    const sut_peer *peer = sut_peers_by_session(&b->peers, session);
+
+    return peer && sut_audit_repeated(b, peer->name, env);
+}
+
 const sut_core_ops sut_traffic_ops = {
     .emit = on_emit,
     .drop = on_drop,
@@ -173,6 +182,8 @@ const sut_core_ops sut_traffic_ops = {
     .tap = sut_taps_on_tap,
     .untap = sut_taps_on_untap,
     .seen = sut_sights_on_seen,
+    .picks = sut_sights_on_picks,
+    .replayed = on_replayed,
 };
 
 /* ---- in ---- */

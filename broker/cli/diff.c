@@ -2,6 +2,7 @@
 #include "diff.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define PATH_SIZE 512
 
@@ -32,11 +33,18 @@ static size_t go_down(walk *w, size_t len, const char *name)
     return len + (size_t)n;
 }
 
+/* What nobody was shown says nothing. */
+static bool was_withheld(const sut_field *f, const json_t *was)
+{
+    const char *text = json_string_value(was);
+    return f->flags & SUT_F_PERSONAL && text && strcmp(text, "<redacted>") == 0;
+}
+
 static void compare_member(walk *w, size_t len, const sut_record *record, const char *name, const json_t *was,
                            const json_t *is)
 {
     const sut_field *f = record ? sut_record_field(record, sut_str_from(name)) : NULL;
-    if (f && f->flags & SUT_F_VOLATILE)
+    if (f && (f->flags & (SUT_F_VOLATILE | SUT_F_SECRET) || was_withheld(f, was)))
         return;
     const sut_record *inner = f && f->type == SUT_T_RECORD ? f->record : NULL;
     compare(w, go_down(w, len, name), inner, f && !inner ? f->element : NULL, was, is);

@@ -189,6 +189,15 @@ Test(events, volatile_fields_do_not_differ)
                 "{\"one\":{\"at\":2,\"n\":1},\"many\":[{\"at\":2,\"n\":2}]}", "/many/0/n 1 2\n");
 }
 
+Test(events, what_was_not_shown_does_not_differ)
+{
+    static const sut_field fields[] = {{.name = "token", .name_len = 5, .type = SUT_T_STRING, .flags = SUT_F_SECRET},
+                                       {.name = "mail", .name_len = 4, .type = SUT_T_STRING, .flags = SUT_F_PERSONAL}};
+    static const sut_record record = {.name = "r", .fields = fields, .count = 2};
+    expect_diff(&record, "{\"token\":\"<redacted>\",\"mail\":\"<redacted>\"}", "{\"token\":\"t\",\"mail\":\"m\"}", "");
+    expect_diff(&record, "{\"token\":\"s\",\"mail\":\"a\"}", "{\"token\":\"t\",\"mail\":\"m\"}", "/mail \"a\" \"m\"\n");
+}
+
 Test(events, the_schemas_mark_what_is_volatile)
 {
     const sut_method *m = sut_method_find(SUT_STR("auth.verify"));

@@ -35,20 +35,20 @@ static int fail_file(const char *path, sut_status r)
 
 void sut_key_usage(void)
 {
-    puts(
-        "usage: sut key new NAME --role edge|actor|tool|operator [--call P] [--serve P] [--publish P]\n"
-        "                        [--subscribe P] [--tap P] [--curve]\n"
-        "       sut key revoke NAME     cuts the peer off at once\n"
-        "       sut key list [--json]   everybody on the access list\n"
-        "       sut key broker          makes the broker's CURVE certificate if there is none\n"
-        "\n"
-        "P is a list of subject patterns, parted by commas: user.profile_get, user.*, >, or - for none. Without it "
-        "the\n"
-        "role decides: an actor NAME serves NAME.*, and publishes and subscribes what the schemas let its service;\n"
-        "an edge subscribes session.revoked; edges, actors and tools call everything but broker.*; operators call, "
-        "tap\n"
-        "and subscribe everything. The secret is written to $SUT_KEYS_DIR/NAME.secret, the rights to $SUT_ACL_FILE; a\n"
-        "running broker takes both up at once. --curve makes a key pair for tcp as well.");
+    puts("usage: sut key new NAME --role edge|actor|tool|operator [--call P] [--serve P] [--publish P]\n"
+         "                        [--subscribe P] [--tap P] [--replay P] [--curve]\n"
+         "       sut key revoke NAME     cuts the peer off at once\n"
+         "       sut key list [--json]   everybody on the access list\n"
+         "       sut key broker          makes the broker's CURVE certificate if there is none\n"
+         "\n"
+         "P is a list of subject patterns, parted by commas: user.profile_get, user.*, >, or - for none. Without it "
+         "the\n"
+         "role decides: an actor NAME serves NAME.*, and publishes and subscribes what the schemas let its service;\n"
+         "an edge subscribes session.revoked; edges, actors and tools call everything but broker.*; operators call, "
+         "tap\n"
+         "and subscribe everything. --replay: the calls that an operator may make again for whom they were made, by\n"
+         "sut replay --diff; nobody may unless it is said. The secret is written to $SUT_KEYS_DIR/NAME.secret, the\n"
+         "rights to $SUT_ACL_FILE; a running broker takes both up at once. --curve makes a key pair for tcp as well.");
 }
 
 static int find_places(key_places *p)
@@ -81,6 +81,7 @@ static const char **right_of(sut_key_rights *r, int option)
     case 's': return &r->serve;
     case 'p': return &r->publish;
     case 'b': return &r->subscribe;
+    case 'y': return &r->replay;
     default: return &r->tap;
     }
 }
@@ -88,10 +89,15 @@ static const char **right_of(sut_key_rights *r, int option)
 static int parse_new(int argc, char **argv, new_options *o)
 {
     static const struct option options[] = {
-        {"role", required_argument, NULL, 'r'},      {"call", required_argument, NULL, 'c'},
-        {"serve", required_argument, NULL, 's'},     {"publish", required_argument, NULL, 'p'},
-        {"subscribe", required_argument, NULL, 'b'}, {"tap", required_argument, NULL, 't'},
-        {"curve", no_argument, NULL, 'k'},           {NULL, 0, NULL, 0},
+        {"role", required_argument, NULL, 'r'},
+        {"call", required_argument, NULL, 'c'},
+        {"serve", required_argument, NULL, 's'},
+        {"publish", required_argument, NULL, 'p'},
+        {"subscribe", required_argument, NULL, 'b'},
+        {"tap", required_argument, NULL, 't'},
+        {"replay", required_argument, NULL, 'y'},
+        {"curve", no_argument, NULL, 'k'},
+        {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -125,6 +131,8 @@ static int check_new(new_options *o, char scratch[256])
         return fail(SUT_EXIT_USAGE, "the name broker is the broker's own; `sut key broker` makes its certificate");
     if (!o->rights.role)
         return fail(SUT_EXIT_USAGE, "--role is wanted: edge, actor, tool or operator");
+    if (o->rights.replay && strcmp(o->rights.role, "operator") != 0)
+        return fail(SUT_EXIT_USAGE, "--replay is for operators");
     if (!sut_key_rights_default(o->name, &o->rights, scratch))
         return fail(
             SUT_EXIT_USAGE,

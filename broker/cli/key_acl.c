@@ -186,6 +186,8 @@ static sut_status put_line(sut_buf *out, const char *name, const sut_key_rights 
     sut_status s = sut_buf_printf(out, "%s role=%s call=%s serve=%s publish=%s subscribe=%s tap=%s", name, r->role,
                                   r->call, r->serve, r->publish, r->subscribe, r->tap);
 
+    if (s == 0 && r->replay && strcmp(r->replay, "-") != 0)
+        s = sut_buf_printf(out, " replay=%s", r->replay);
     if (s == 0 && r->curve_key)
         s = sut_buf_printf(out, " key=%s", r->curve_key);
     return s < 0 ? s : sut_buf_puts(out, "\n");

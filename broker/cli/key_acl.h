@@ -9,6 +9,7 @@ typedef enum sut_key_state { SUT_KEY_ABSENT, SUT_KEY_ACTIVE, SUT_KEY_REVOKED } s
 
 typedef struct sut_key_rights { /* NULL: the role's default */
     const char *role, *call, *serve, *publish, *subscribe, *tap;
+    const char *replay;    /* NULL: none; operators */
     const char *curve_key; /* NULL: none */
 } sut_key_rights;
 

@@ -83,6 +83,17 @@ Test(key, roles_have_sensible_rights)
     free(text);
 }
 
+Test(key, who_may_call_again_for_others_is_said)
+{
+    cr_assert_eq(key("new differ --role operator --replay user.profile_get,auth.*"), 0);
+    char *text = list();
+    cr_assert_str_eq(text, "differ role=operator call=broker.*,> serve=- publish=- subscribe=> tap=> "
+                           "replay=user.profile_get,auth.*\n");
+    free(text);
+    cr_assert_eq(key("new other --role tool --replay user.*"), SUT_EXIT_USAGE);
+    cr_assert_eq(key("new other --role operator --replay User"), SUT_EXIT_USAGE);
+}
+
 Test(key, secrets_are_private_and_never_the_same)
 {
     char first[128], second[128], path[128], *a, *b;

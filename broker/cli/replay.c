@@ -38,8 +38,10 @@ static bool agree(const cli_args *a, int ways)
         wrong = "where to? one of --to-group NAME, --to-broker URL, --diff --against URL";
     else if (a->diff && !a->against)
         wrong = "--diff compares with another broker: --against URL";
-    else if (!a->diff && (a->against || a->user))
-        wrong = "--against and --user belong to --diff";
+    else if (a->personal && !a->reason)
+        wrong = "--personal needs --reason TEXT, which is journalled";
+    else if (!a->diff && (a->against || a->user || a->personal))
+        wrong = "--against, --user and --personal belong to --diff";
     else if (a->diff && a->speed)
         wrong = "--diff takes one call after the other: there is no --speed";
     else if (!a->to_broker && !a->diff && (a->other_name || a->other_secret_file))
@@ -52,6 +54,12 @@ static bool agree(const cli_args *a, int ways)
 int cli_run_replay(const cli_args *a, FILE *out)
 {
     cli_replay r = {.args = a, .out = out};
+    cli_args told = *a;
+    if (a->diff && a->to_broker && !a->against) { /* the same said otherwise */
+        told.against = a->to_broker;
+        told.to_broker = NULL;
+        r.args = a = &told;
+    }
     int ways = (a->to_group != NULL) + (a->to_broker != NULL) + a->diff;
     if (!agree(a, ways) || !cli_place_option("--from", a->from, false, &r.from) ||
         !cli_place_option("--to", a->to, false, &r.to))

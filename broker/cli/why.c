@@ -3,11 +3,14 @@
 #include "ask.h"
 #include "inbox.h"
 #include "input.h"
-#include "tap_feed.h"
+#include "times.h"
+
+#include "base/clock.h"
 
 #include <string.h>
 
 #define TRACES_MAX 1000
+#define PAGE       500
 
 /* A trace id, or a whole traceparent as logs have it. False: complained. */
 static bool trace_id(const char *text, char out[33])
@@ -47,48 +50,69 @@ static int show(const cli_args *a, sut_client *client, const char *id, FILE *out
 
 /* ---- of a user ---- */
 
-/* Trace ids in the order in which they began, from what was captured. */
-static int collect(const cli_args *a, sut_client *client, json_t *ids, int64_t limit, FILE *out)
+typedef struct asked { /* what captured calls are looked at */
+    int64_t user, since_us, until_us, limit;
+} asked;
+
+static json_t *page_request(const asked *q, int64_t after)
 {
-    cli_args asked = *a;
-    cli_tap_feed feed;
-    cli_tapped *t;
-    asked.since = a->since ? a->since : "5m";
-    asked.until = a->until ? a->until : "now";
-    json_t *request = cli_tap_request(&asked, 0), *seen = json_object();
-    int code = request ? cli_tap_open(&feed, client, request, true) : SUT_EXIT_USAGE;
-    json_decref(request);
-    bool over = code != 0;
-    while (!over) {
-        cli_got got = cli_tap_take(&feed, -1, &t);
-        over = got == CLI_GOT_STOP;
-        if (got != CLI_GOT_ITEM)
+    char since[SUT_RFC3339_SIZE], until[SUT_RFC3339_SIZE];
+    sut_rfc3339(q->since_us, since);
+    sut_rfc3339(q->until_us, until);
+    return json_pack("{s:I, s:s, s:s, s:b, s:I, s:i}", "user_id", (json_int_t)q->user, "since", since, "until", until,
+                     "heads_only", 1, "after", (json_int_t)after, "limit", PAGE);
+}
+
+/* Trace ids in the order in which their first calls ended. */
+static void note_page(const asked *q, const json_t *page, json_t *seen, json_t *ids)
+{
+    const json_t *call;
+    size_t i;
+    json_array_foreach(json_object_get(page, "items"), i, call)
+    {
+        const char *id = cli_txt(call, "trace_id");
+        if (json_object_get(seen, id) || (int64_t)json_array_size(ids) >= q->limit)
             continue;
-        const char *id = t->line ? cli_txt(t->line, "trace_id") : "";
-        if (!t->line) {
-            code = cli_tap_ended(a, t, out);
-            over = true;
-        } else if (*id && !json_object_get(seen, id) && (int64_t)json_array_size(ids) < limit) {
-            json_object_set_new(seen, id, json_true());
-            json_array_append_new(ids, json_string(id));
-        }
-        cli_tapped_free(t);
+        json_object_set_new(seen, id, json_true());
+        json_array_append_new(ids, json_string(id));
     }
-    if (request && feed.inbox)
-        cli_tap_close(&feed);
+}
+
+static int collect(const cli_args *a, sut_client *client, const asked *q, json_t *ids, FILE *out)
+{
+    json_t *seen = json_object();
+    json_int_t after = 0;
+    int code = 0;
+    do {
+        json_t *in = page_request(q, after), *page;
+        code = cli_ask(a, client, "broker.captured_calls", in, &page, out);
+        json_decref(in);
+        if (code != 0)
+            break;
+        note_page(q, page, seen, ids);
+        after = json_integer_value(json_object_get(page, "after"));
+        json_decref(page);
+    } while (after && (int64_t)json_array_size(ids) < q->limit && !cli_stop_asked());
     json_decref(seen);
     return code;
 }
 
-static int show_user(const cli_args *a, sut_client *client, FILE *out)
+static bool read_options(const cli_args *a, asked *q)
 {
-    int64_t limit = 20;
+    q->limit = 20;
+    q->since_us = sut_wall_us() - 5 * INT64_C(60000000);
+    q->until_us = sut_wall_us();
+    return cli_number("--limit", a->limit, 1, TRACES_MAX, &q->limit) &&
+           cli_number("--user", a->user, 1, (INT64_C(1) << 53) - 1, &q->user) &&
+           cli_time_option("--since", a->since, &q->since_us) && cli_time_option("--until", a->until, &q->until_us);
+}
+
+static int show_user(const cli_args *a, sut_client *client, const asked *q, FILE *out)
+{
     const json_t *id;
     size_t i;
-    if (!cli_number("--limit", a->limit, 1, TRACES_MAX, &limit))
-        return SUT_EXIT_USAGE;
     json_t *ids = json_array();
-    int code = collect(a, client, ids, limit, out);
+    int code = collect(a, client, q, ids, out);
     if (code == 0 && json_array_size(ids) == 0) {
         cli_complain("nothing was captured of user %s in that time", a->user);
         code = CLI_EXIT_ANSWER;
@@ -108,6 +132,7 @@ static int show_user(const cli_args *a, sut_client *client, FILE *out)
 int cli_run_why(const cli_args *a, FILE *out)
 {
     sut_client *client;
+    asked q = {0};
     char id[33];
     if ((a->position_count == 1) == (a->user != NULL)) {
         cli_complain("sut why TRACE, or sut why --user ID --since 5m");
@@ -115,12 +140,14 @@ int cli_run_why(const cli_args *a, FILE *out)
     }
     if (a->position_count && !trace_id(a->position[0], id))
         return SUT_EXIT_USAGE;
+    if (a->user && !read_options(a, &q))
+        return SUT_EXIT_USAGE;
     int code = cli_stop_begin();
     if (code == 0)
         code = cli_connect(a, &client);
     if (code != 0)
         return code;
-    code = a->user ? show_user(a, client, out) : show(a, client, id, out);
+    code = a->user ? show_user(a, client, &q, out) : show(a, client, id, out);
     sut_client_free(client);
     return code;
 }

@@ -52,11 +52,36 @@ Test(calls, the_envelope_carries_all_that_was_said)
     cr_assert(sut_str_is(env.opt.idempotency_key, "once"));
     cr_assert(sut_str_is(env.opt.instance, "i7"));
     cr_assert(sut_traceparent_valid(env.traceparent));
+    cr_assert_not(env.opt.parent_id.ptr);
     cr_assert(sut_str_eq(env.body, fake_body));
     fake_reply(&f, env.id, "hi");
     fake_wait_results(&r, 1);
     cr_assert_eq(r.err[0], 0);
     cr_assert_str_eq(r.body[0], "\x81\xa1r\xa2hi");
+    sut_client_free(c);
+    fake_stop(&f);
+}
+
+Test(calls, a_call_within_other_work_is_its_child)
+{
+    fake_broker f;
+    sut_client *c = up(&f, NULL, 0);
+    fake_results r = FAKE_RESULTS_INIT;
+    const sut_str parent = SUT_STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    sut_call call = {.subject = SUT_STR("user.profile_get"), .body = fake_body, .parent = parent};
+    cr_assert_eq(sut_call_start(c, &call, fake_on_result, &r, NULL), 0);
+    sut_envelope env = fake_expect(&f, SUT_CALL);
+    cr_assert_eq(memcmp(env.traceparent.ptr, parent.ptr, 36), 0, "the same trace");
+    cr_assert_neq(memcmp(env.traceparent.ptr + 36, parent.ptr + 36, 16), 0, "a span of its own");
+    cr_assert(sut_str_is(env.opt.parent_id, "00f067aa0ba902b7"));
+    fake_reply(&f, env.id, "hi");
+    call.parent = SUT_STR("nonsense");
+    cr_assert_eq(sut_call_start(c, &call, fake_on_result, &r, NULL), 0);
+    env = fake_expect(&f, SUT_CALL);
+    cr_assert(sut_traceparent_valid(env.traceparent));
+    cr_assert_not(env.opt.parent_id.ptr);
+    fake_reply(&f, env.id, "hi");
+    fake_wait_results(&r, 2);
     sut_client_free(c);
     fake_stop(&f);
 }

@@ -150,6 +150,10 @@ Test(parts, traceparents_follow_w3c)
     cr_assert_eq(memcmp(child, parent.ptr, 36), 0);
     cr_assert_neq(memcmp(child + 36, parent.ptr + 36, 16), 0);
     cr_assert_neq(memcmp(fresh, other, 35), 0);
+    cr_assert_str_eq(child + 52, "-00", "flags are the parent's");
+    sut_traceparent_make(SUT_STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), child);
+    cr_assert_str_eq(child + 52, "-01");
+    cr_assert_str_eq(fresh + 52, "-00", "nobody has asked for this one");
 }
 
 /* ---- deadlines ---- */

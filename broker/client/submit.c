@@ -6,25 +6,29 @@
 #include <stdlib.h>
 
 #define TIMEOUT_DEFAULT_MS 3000u
+#define SPAN_AT            36           /* in a traceparent */
 #define ACCEPTED_BYTES_MAX (256u << 20) /* of all calls that a client holds */
 
 static sut_status build(sut_client *c, const sut_call *call, client_call **out)
 {
     char trace[SUT_TRACEPARENT_LEN + 1];
-    sut_envelope env = {.version = SUT_PROTOCOL_VERSION,
-                        .kind = SUT_CALL,
-                        .id = client_new_id(c),
-                        .subject = call->subject,
-                        .key = call->key,
-                        .ttl_ms = call->timeout_ms ? call->timeout_ms : TIMEOUT_DEFAULT_MS,
-                        .traceparent = call->traceparent,
-                        .opt = {.idempotency_key = call->idempotency_key, .instance = call->instance},
-                        .body = call->body};
+    sut_envelope env = {
+        .version = SUT_PROTOCOL_VERSION,
+        .kind = SUT_CALL,
+        .id = client_new_id(c),
+        .subject = call->subject,
+        .key = call->key,
+        .ttl_ms = call->timeout_ms ? call->timeout_ms : TIMEOUT_DEFAULT_MS,
+        .traceparent = call->traceparent,
+        .opt = {.idempotency_key = call->idempotency_key, .instance = call->instance, .replayed = call->replayed},
+        .body = call->body};
     if (call->principal)
         env.principal = *call->principal;
     if (!call->traceparent.ptr) {
-        sut_traceparent_make(SUT_STR_NONE, trace);
+        sut_traceparent_make(call->parent, trace);
         env.traceparent = (sut_str){trace, SUT_TRACEPARENT_LEN};
+        if (sut_traceparent_valid(call->parent))
+            env.opt.parent_id = (sut_str){call->parent.ptr + SPAN_AT, SUT_SPAN_ID_LEN};
     }
     client_item *item;
     sut_status st = client_item_new(&item, &env, sizeof(client_call));

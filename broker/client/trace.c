@@ -1,4 +1,4 @@
-/* W3C Trace Context, level 1: version 00, the trace id kept from a parent or new, a new span id, sampled. */
+/* W3C Trace Context, level 1: version 00, trace id and flags kept from a parent or new, a new span id. */
 #include "sut.h"
 
 #include "base/clock.h"
@@ -42,11 +42,14 @@ void sut_traceparent_make(sut_str parent, char out[SUT_TRACEPARENT_LEN + 1])
     uint64_t id[3] = {next_random(), next_random(), next_random() | 1};
     id[0] |= 1;            /* neither id may be all zero */
     memcpy(out, "00-", 3); // NOLINT(bugprone-not-null-terminated-result): the last part brings the end
-    if (sut_traceparent_valid(parent))
+    bool continued = sut_traceparent_valid(parent);
+    if (continued)
         memcpy(out + 3, parent.ptr + 3, 32);
     else
         sut_hex(id, 16, out + 3);
     out[35] = '-';
     sut_hex(&id[2], 8, out + 36);
-    memcpy(out + 52, "-01", 4);
+    memcpy(out + 52, "-00", 4);
+    if (continued)
+        memcpy(out + 53, parent.ptr + 53, 2);
 }

@@ -47,7 +47,7 @@ static const char *const role_names[] = {
 
 static const char *const right_names[] = {
     [SUT_RIGHT_CALL] = "call",           [SUT_RIGHT_SERVE] = "serve", [SUT_RIGHT_PUBLISH] = "publish",
-    [SUT_RIGHT_SUBSCRIBE] = "subscribe", [SUT_RIGHT_TAP] = "tap",
+    [SUT_RIGHT_SUBSCRIBE] = "subscribe", [SUT_RIGHT_TAP] = "tap",     [SUT_RIGHT_REPLAY] = "replay",
 };
 
 const char *sut_role_name(sut_role r)
@@ -206,7 +206,8 @@ static sut_status parse_word(parser *p, sut_acl_entry *e, sut_str word)
         if (sut_str_is(name, right_names[r]))
             return parse_patterns(p, e, r, value);
     }
-    return fail(p, "unknown word '%.*s'; write role=, call=, serve=, publish=, subscribe=, tap=, key= or revoked",
+    return fail(p,
+                "unknown word '%.*s'; write role=, call=, serve=, publish=, subscribe=, tap=, replay=, key= or revoked",
                 SUT_STR_FMT(word));
 }
 

@@ -91,6 +91,49 @@ Test(call, a_tool_may_not_set_a_principal)
     must_take(inst, SUT_CALL);
 }
 
+/* For `replay --diff`, and for nothing else. */
+Test(call, an_operator_may_repeat_a_call_for_whom_it_was_made)
+{
+    use_acl(
+        "user-1 role=actor serve=user\nplain role=operator call=user.*\ntool-1 role=tool call=user.* replay=user.*\n"
+        "differ role=operator call=user.* replay=user.get,user.put\n");
+    uint64_t inst = peer_serves("user-1", "user", 9), differ = peer_ready("differ");
+    sut_envelope again = {.kind = SUT_CALL,
+                          .id = 1,
+                          .subject = SUT_STR("user.get"),
+                          .principal = {.user_id = 42, .level = 1},
+                          .opt.replayed = 1};
+    peer_says(differ, &again);
+    const out *call = must_take(inst, SUT_CALL);
+    cr_assert_eq(call->user_id, 42);
+    cr_assert(call->replayed);
+    cr_assert_eq(h.replayed, 1);
+    cr_assert_eq(h.replayed_user, 42);
+
+    static const char *const others[] = {"plain", "tool-1"};
+    for (size_t i = 0; i < SUT_ARRAY_LEN(others); i++) {
+        uint64_t other = peer_ready(others[i]);
+        peer_says(other, &again);
+        must_get_error(other, 1, "forbidden");
+    }
+    again.id = 2;
+    again.opt.replayed = 0; /* a call of its own */
+    peer_says(differ, &again);
+    must_get_error(differ, 2, "forbidden");
+    again.id = 3;
+    again.opt.replayed = 1;
+    again.subject = SUT_STR("user.put"); /* may not be done twice */
+    peer_says(differ, &again);
+    must_get_error(differ, 3, "forbidden");
+    again.id = 4;
+    again.subject = SUT_STR("user.get");
+    h.cannot_journal = true;
+    peer_says(differ, &again);
+    must_get_error(differ, 4, "unavailable");
+    cr_assert_eq(h.replayed, 2);
+    must_get_nothing(inst);
+}
+
 Test(call, nobody_serves_it)
 {
     uint64_t caller = peer_ready("edge-1");

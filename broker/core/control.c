@@ -9,7 +9,7 @@ void core_control_input(sut_core *c, core_session *s, core_call *call, const sut
         core_call_fail(c, call, &(core_error){SUT_ERR_UNAVAILABLE, 0, NULL});
         return;
     }
-    if (c->watched & SUT_SIGHT_CALL)
+    if (c->watched & SUT_SIGHT_CALL && !call->passed_over)
         core_see_call(c, call, NULL, env);
     c->ops.control(c->app, call->given_id, s->id, env);
 }
@@ -40,7 +40,7 @@ void sut_core_control_reply(sut_core *c, uint64_t now_ns, uint64_t handle, int e
                         .subject = core_call_subject(call),
                         .body = body_or_message};
     core_emit(c, call->caller, &out);
-    if (c->watched & SUT_SIGHT_REPLY)
+    if (core_tells_reply(c, call))
         core_see_reply(c, call, call->caller, NULL, body_or_message);
     core_call_settle(c, call, SUT_ERR_NONE);
     core_call_free(c, call);

@@ -97,6 +97,11 @@ void sut_core_watch(sut_core *c, uint32_t kinds)
     c->watched = c->ops.seen ? kinds : 0;
 }
 
+void sut_core_watch_slow(sut_core *c, uint64_t slow_ns)
+{
+    c->slow_ns = slow_ns;
+}
+
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits)
 {
     c->limits = *limits;

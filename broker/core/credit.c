@@ -137,10 +137,12 @@ void core_hand_give(sut_core *c, core_instance *inst, core_call *call, const sut
     out.id = call->given_id;
     out.subject = core_call_subject(call);
     out.ttl_ms = left_ms > 0 ? (uint32_t)left_ms : 1;
-    out.opt = (sut_envelope_options){
-        .idempotency_key = env->opt.idempotency_key, .instance = env->opt.instance, .attempt = call->attempt};
+    out.opt = (sut_envelope_options){.idempotency_key = env->opt.idempotency_key,
+                                     .instance = env->opt.instance,
+                                     .attempt = call->attempt,
+                                     .replayed = env->opt.replayed};
     core_emit(c, s, &out);
-    if (c->watched & SUT_SIGHT_CALL)
+    if (c->watched & SUT_SIGHT_CALL && !call->passed_over)
         core_see_call(c, call, s, env);
     if (!call->idempotent || call->pinned)
         core_call_forget_copy(c, call);

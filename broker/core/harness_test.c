@@ -111,6 +111,22 @@ static void on_control(void *app, uint64_t call, uint64_t session, const sut_env
         sut_core_control_reply(h.core, h.now, call, 0, SUT_STR("now"));
 }
 
+static uint8_t on_picks(void *app, const sut_envelope *env)
+{
+    (void)app;
+    (void)env;
+    return h.is_asked ? h.picks : 0xff;
+}
+
+static bool on_replayed(void *app, uint64_t session, const sut_envelope *env)
+{
+    (void)app;
+    (void)session;
+    h.replayed++;
+    h.replayed_user = env->principal.user_id;
+    return !h.cannot_journal;
+}
+
 static void on_refused(void *app, uint64_t session, const char *what, sut_str subject, int err)
 {
     (void)app;
@@ -196,6 +212,8 @@ void setup_with(const sut_core_limits *limits)
                                      .method = on_method,
                                      .control = on_control,
                                      .refused = on_refused,
+                                     .picks = on_picks,
+                                     .replayed = on_replayed,
                                      .finished = on_finished,
                                      .tap = on_tap,
                                      .untap = on_untap,

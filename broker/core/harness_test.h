@@ -50,6 +50,11 @@ typedef struct harness {
     char refused_what[32];
     uint32_t refused, finished, taps, untaps;
     uint64_t tapped; /* the id of the last one */
+    bool is_asked;   /* ops.picks answers `picks`; else that all are picked */
+    uint8_t picks;
+    bool cannot_journal; /* what ops.replayed answers */
+    uint32_t replayed;
+    int64_t replayed_user;
     int finished_err;
     uint64_t finished_ns;
 } harness;

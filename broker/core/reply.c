@@ -54,7 +54,7 @@ static void pass_on(sut_core *c, core_call *call, const core_session *from, cons
         return;
     }
     core_emit(c, caller, &out);
-    if (c->watched & (is_error ? SUT_SIGHT_ERROR : SUT_SIGHT_REPLY))
+    if (is_error ? (c->watched & SUT_SIGHT_ERROR) != 0 : core_tells_reply(c, call))
         see_end(c, call, from, env);
     core_call_settle(c, call, is_error ? SUT_ERR_DOMAIN_FIRST : SUT_ERR_NONE);
     core_call_free(c, call);

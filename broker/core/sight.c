@@ -42,6 +42,7 @@ static inline void name_call(sut_sight *s, const core_call *call)
     s->call = call->sequence;
     s->id = call->caller_id;
     s->attempt = call->attempt;
+    s->picked = call->picked;
 }
 
 static inline void ask_of(sut_sight *s, const sut_envelope *env)
@@ -50,6 +51,20 @@ static inline void ask_of(sut_sight *s, const sut_envelope *env)
     s->traceparent = env->traceparent;
     s->parent_id = env->opt.parent_id;
     s->principal = env->principal;
+}
+
+void core_see_acceptance(sut_core *c, core_call *call, const sut_envelope *env)
+{
+    call->picked = c->ops.picks ? c->ops.picks(c->app, env) : 0;
+    call->passed_over = c->ops.picks && !call->picked;
+    if (call->passed_over || c->watched & CORE_SIGHTS_OF_ENDS)
+        core_call_note_origin(c, call, env);
+}
+
+bool core_tells_reply(const sut_core *c, const core_call *call)
+{
+    return c->watched & SUT_SIGHT_REPLY &&
+           (!call->passed_over || (c->slow_ns && c->now_ns - call->accepted_ns >= c->slow_ns));
 }
 
 void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env)
@@ -123,6 +138,7 @@ void core_see_refusal(sut_core *c, const core_session *caller, const sut_envelop
     s->call = ++c->next_sequence;
     s->id = env->id;
     s->attempt = 0;
+    s->picked = 0;
     s->took_us = 0;
     s->code = platform_code(err);
     s->body = just_made(c);

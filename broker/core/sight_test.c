@@ -371,3 +371,37 @@ Test(sight, a_tap_and_its_end_go_to_the_daemon)
     must_get_error(e, 8, "unavailable");
     cr_assert_eq(h.taps, 1);
 }
+
+Test(sight, of_a_call_that_nobody_picked_only_an_urgent_end_is_told)
+{
+    uint64_t caller = peer_ready("edge-1"), inst = peer_serves("user-1", "user", 2);
+    h.is_asked = true;
+    sut_core_watch_slow(h.core, 10 * SUT_NS_PER_MS);
+    peer_asks(caller, 1, "user.put");
+    h.now += 9 * SUT_NS_PER_MS;
+    peer_replies(inst, must_take(inst, SUT_CALL), "answer");
+    must_see_nothing();
+
+    peer_asks(caller, 2, "user.put");
+    h.now += 10 * SUT_NS_PER_MS;
+    peer_replies(inst, must_take(inst, SUT_CALL), "answer");
+    const sut_sight *slow = must_see(SUT_SIGHT_REPLY);
+    is(slow->traceparent, TRACE);
+    is(slow->parent_id, PARENT);
+    cr_assert_eq(slow->principal.user_id, 42);
+    cr_assert_not(slow->key.ptr);
+    cr_assert_eq(slow->picked, 0);
+
+    peer_asks(caller, 3, "user.put");
+    peer_fails(inst, must_take(inst, SUT_CALL), "not_found");
+    const sut_sight *error = must_see(SUT_SIGHT_ERROR);
+    is(error->traceparent, TRACE);
+    is(error->code, "not_found");
+    must_see_nothing();
+
+    h.picks = 2;
+    peer_asks(caller, 4, "user.put");
+    cr_assert_eq(must_see(SUT_SIGHT_CALL)->picked, 2);
+    peer_replies(inst, must_take(inst, SUT_CALL), "answer");
+    cr_assert_eq(must_see(SUT_SIGHT_REPLY)->picked, 2);
+}

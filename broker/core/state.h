@@ -65,7 +65,9 @@ struct core_call {
     uint32_t given_bytes; /* the size that it was given with */
     uint32_t attempt;     /* how often it was given to an instance */
     bool idempotent, pinned;
-    bool has_origin; /* somebody watches */
+    bool passed_over; /* nobody picked it: only an error or a slow reply is told */
+    bool has_origin;  /* somebody watches */
+    uint8_t picked;
     uint8_t subject_len;
     char subject[SUT_SUBJECT_MAX];
     core_origin origin;
@@ -160,6 +162,7 @@ struct sut_core {
     void *app;
     uint32_t watched; /* kinds of sights */
     sut_sight sight;  /* of calls: filled in place, for clearing so much each time costs more than filling it */
+    uint64_t slow_ns;
     const sut_acl *acl;
     uint64_t now_ns;
     char broker_name[CORE_NAME_MAX + 1];
@@ -213,7 +216,10 @@ void core_call_forget_copy(sut_core *c, core_call *call);
 void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env);
 
 /* sight.c: what ops.seen is told. Each is called only if its kind is watched. */
-#define CORE_SIGHTS_OF_ENDS (SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+#define CORE_SIGHTS_OF_ENDS  (SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+#define CORE_SIGHTS_OF_CALLS (SUT_SIGHT_CALL | SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
+bool core_tells_reply(const sut_core *c, const core_call *call);                 /* also whether replies are watched */
+void core_see_acceptance(sut_core *c, core_call *call, const sut_envelope *env); /* who is told of it? */
 void core_see_call(sut_core *c, const core_call *call, const core_session *to, const sut_envelope *env);
 /* The end of a call whose caller was `caller`; `from` NULL: the broker itself answers. */
 void core_see_reply(sut_core *c, const core_call *call, const core_session *caller, const core_session *from,

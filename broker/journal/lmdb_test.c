@@ -1,7 +1,7 @@
 /* What the engine `lmdb` promises about its file: locks, versions, damage, space, and a writer that is killed. */
 #include "fixture.h"
 
-#include "crc32c.h"
+#include "base/crc32c.h"
 #include "record.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Events as records: the common head, what the envelope lacks, and a publish envelope. */
 #include "record.h"
 
-#include "crc32c.h"
+#include "base/crc32c.h"
 
 #include <errno.h>
 

@@ -9,6 +9,7 @@ typedef struct redactor {
     bool personal;
     bool left_out; /* something that no schema declares */
     sut_buf *out;
+    size_t withheld;
 } redactor;
 
 static sut_status redact_value(redactor *r, const sut_field *f);
@@ -21,6 +22,7 @@ static sut_status skip(redactor *r)
 static sut_status withhold(redactor *r)
 {
     sut_status status = skip(r);
+    r->withheld++;
     return status ? status : sut_mp_add_str(r->out, SUT_STR("<redacted>"));
 }
 
@@ -129,26 +131,43 @@ static sut_status redact_body(redactor *r, const sut_record *desc)
     return redact_record(r, desc, map.v.count);
 }
 
-sut_status sut_record_redact_told(const sut_record *desc, sut_str body, bool personal, sut_buf *out, bool *left_out)
+/* `*r` says afterwards what could not be shown. */
+static sut_status redact(redactor *r, const sut_record *desc, sut_str body, bool personal, sut_buf *out)
 {
-    *left_out = false;
+    *r = (redactor){.in = sut_mp_in_of(body), .personal = personal, .out = out};
     if (sut_body_scan(body))
         return -EBADMSG;
     if (!desc || body.len == 0) {
-        *left_out = body.len > 0;
+        r->left_out = body.len > 0;
+        r->withheld = body.len > 1; /* an empty map is one byte */
         return sut_mp_add_map(out, 0);
     }
     size_t start = out->len;
-    redactor r = {.in = sut_mp_in_of(body), .personal = personal, .out = out};
-    sut_status status = redact_body(&r, desc);
+    sut_status status = redact_body(r, desc);
     if (status)
         out->len = start;
+    return status;
+}
+
+sut_status sut_record_redact_told(const sut_record *desc, sut_str body, bool personal, sut_buf *out, bool *left_out)
+{
+    redactor r;
+    sut_status status = redact(&r, desc, body, personal, out);
     *left_out = r.left_out;
+    return status;
+}
+
+sut_status sut_record_redact_counted(const sut_record *desc, sut_str body, bool personal, sut_buf *out,
+                                     size_t *withheld)
+{
+    redactor r;
+    sut_status status = redact(&r, desc, body, personal, out);
+    *withheld = r.withheld;
     return status;
 }
 
 sut_status sut_record_redact(const sut_record *desc, sut_str body, bool personal, sut_buf *out)
 {
-    bool left_out;
-    return sut_record_redact_told(desc, body, personal, out, &left_out);
+    redactor r;
+    return redact(&r, desc, body, personal, out);
 }

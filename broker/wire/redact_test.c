@@ -80,6 +80,22 @@ Test(redact, secrets_always_personal_fields_on_demand)
            "\"flag\":true}");
 }
 
+Test(redact, it_is_told_how_much_was_withheld)
+{
+    size_t withheld = 9;
+    sut_str body = from_json("{\"id\":1,\"must\":null,\"secret\":\"canary-canary\",\"email\":\"a@b.co\"}");
+    cr_assert_eq(sut_record_redact_counted(&all_desc, body, true, &s_out, &withheld), 0);
+    cr_assert_eq(withheld, 2);
+    cr_assert_eq(sut_record_redact_counted(&all_desc, body, false, &s_out, &withheld), 0);
+    cr_assert_eq(withheld, 1);
+    cr_assert_eq(sut_record_redact_counted(&all_desc, from_json("{\"id\":1,\"must\":null}"), true, &s_out, &withheld),
+                 0);
+    cr_assert_eq(withheld, 0);
+    body = from_json("{\"id\":1,\"must\":null}");
+    cr_assert_eq(sut_record_redact_counted(NULL, body, true, &s_out, &withheld), 0);
+    cr_assert_eq(withheld, 1);
+}
+
 Test(redact, undeclared_fields_are_left_out_at_every_level)
 {
     sut_str body = from_json("{\"id\":1,\"must\":null,\"canary\":{\"x\":[1]},\"item\":{\"name\":\"a\",\"canary\":1},"

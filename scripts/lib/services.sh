@@ -64,7 +64,8 @@ define_services() {
         bash -c 'exec -a redis-server redis-check-rdb "$1"' redis "$SUT_RUN_DIR/redis.conf"
 
     service_env broker SUT_BROKER_IPC="$BROKER_ENDPOINT" SUT_ACL_FILE="$SUT_SECRETS/acl" SUT_KEYS_DIR="$keys" \
-        SUT_JOURNAL_DIR="$SUT_RUN_DIR/journal" SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=operator SUT_SECRET_FILE="$keys/operator.secret"
+        SUT_JOURNAL_DIR="$SUT_RUN_DIR/journal" SUT_CAPTURE_DIR="${SUT_CAPTURE_DIR-$SUT_RUN_DIR/capture}" \
+        SUT_CAPTURE_KEY_FILE="$SUT_SECRETS/capture.keys" SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=operator SUT_SECRET_FILE="$keys/operator.secret"
     service broker '' "$(printf '%q ping' "$SUT_BIN/sut")" "$SUT_BIN/sut-broker"
 
     service_env auth SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=auth SUT_SECRET_FILE="$keys/auth.secret" \

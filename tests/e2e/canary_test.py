@@ -14,7 +14,7 @@ CHUNK = 1 << 20
 
 
 class Canary(stack.StackTest):
-    settings = {"DEBUG": "shareuptime:*", "LOG_LEVEL": "debug"}
+    settings = {"DEBUG": "shareuptime:*", "LOG_LEVEL": "debug", "SUT_CAPTURE_ONE_IN": "1"}
 
     @classmethod
     def setUpClass(cls):
@@ -139,9 +139,35 @@ class Canary(stack.StackTest):
                         tail = chunk[-overlap:]
         return sorted(set(hits)), searched
 
+    def ring(self):
+        folder = f"{self.stack.run}/capture"
+        for name in os.listdir(folder):
+            with open(f"{folder}/{name}", "rb") as f:
+                yield f.read()
+
+    def captured(self):
+        """All that was captured, unsealed, with what is personal."""
+        whole, after = b"", 0
+        while after is not None:
+            asked = {"after": after, "limit": 500, "personal": True, "reason": "the search for canaries"}
+            page = json.loads(self.stack.sut("call", "broker.captured_calls", json.dumps(asked)).stdout)
+            whole += json.dumps(page).encode()
+            for call in page["items"]:
+                whole += base64.b64decode(call.get("body", "")) + base64.b64decode(call.get("reply", ""))
+            after = page.get("after")
+        return whole
+
+    def search_captured(self):
+        whole = self.captured()
+        for raw, what in self.spellings(self.secret).items():
+            self.assertNotIn(raw, whole, f"captured: {what}")
+        self.assertIn(self.personal["address"].encode(), whole, "the search finds what is there")
+        self.assertIn(b"auth.login", whole)
+
     def test_nothing_is_found(self):
         s = self.stack
         self.bring_about_all()
+        self.search_captured()
         self.assertGreater(len(self.secret), 30)
         s.psql("auth_db", "CHECKPOINT")
         s.down()  # all buffers are on disk, all logs are closed
@@ -151,6 +177,7 @@ class Canary(stack.StackTest):
         hits, searched = self.search(everything, stores | {f"{s.run}/secrets"})
         self.assertEqual(hits, [], "in plain sight")
         self.assertGreater(searched, 20)
+        self.assertTrue(any(b"auth.login" in data for data in self.ring()), "nothing was captured: the search proves nothing")
         logs = "".join(s.log(name) for name in ("broker", "auth", "user", "edge"))
         self.assertIn("level=debug", logs, "debug output was not on: the search proves nothing")
 

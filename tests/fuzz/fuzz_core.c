@@ -228,10 +228,23 @@ static void finish(world *w)
     MUST(counts.calls == 0 && sut_core_bytes_held(w->core) == 0);
 }
 
+static uint8_t on_picks(void *app, const sut_envelope *env)
+{
+    (void)app;
+    return (uint8_t)(env->id % 3);
+}
+
+static bool on_replayed(void *app, uint64_t session, const sut_envelope *env)
+{
+    (void)app;
+    MUST(env->principal.user_id > 0 && env->opt.replayed);
+    return session % 2;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const sut_core_ops ops = {on_emit,     on_drop, on_method, on_control, on_refused,
-                                     on_finished, NULL,    NULL,      on_seen};
+    static const sut_core_ops ops = {on_emit, on_drop, on_method, on_control, on_refused, on_finished,
+                                     NULL,    NULL,    on_seen,   on_picks,   on_replayed};
     static world w; /* large */
     static sut_acl *acl;
     char error[200];

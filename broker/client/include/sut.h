@@ -62,9 +62,13 @@ typedef struct sut_call {
     uint32_t timeout_ms;            /* 0: 3,000 */
     const sut_principal *principal; /* NULL: none; tools may not set one */
     sut_str traceparent;            /* absent: a new one is made */
+    sut_str parent;                 /* traceparent of the work within which this is called: then its own is made from
+                                     * it, a new span of the same trace, and the broker is told of which it is a child.
+                                     * Absent, or not a valid one: it is nobody's child. Not with `traceparent` */
     sut_str idempotency_key;        /* may be absent: executed once in 24 hours for this key */
     sut_str instance;               /* may be absent: only this instance */
     bool idempotent;                /* may be sent again, once, after a lost session */
+    bool replayed;                  /* a recorded call that is made again (`sut replay --diff`) */
 } sut_call;
 
 /* What a call came to. Valid during the callback only (the blocking style copies it). */
@@ -263,7 +267,8 @@ typedef struct sut_client_stats {
 } sut_client_stats;
 void sut_client_get_stats(sut_client *c, sut_client_stats *out);
 
-/* Makes a fresh W3C traceparent (sampled) into out[56], continuing `parent`'s trace id if it is a valid one. */
+/* Makes a fresh W3C traceparent into out[56], continuing `parent`'s trace id and flags if it is a valid one. A new
+ * trace is not flagged as sampled: what is captured is the broker's to say. */
 void sut_traceparent_make(sut_str parent, char out[SUT_TRACEPARENT_LEN + 1]);
 bool sut_traceparent_valid(sut_str s);
 

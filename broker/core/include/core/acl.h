@@ -3,7 +3,8 @@
  *
  * One peer a line, `#` comments, blanks between words; a missing word means nothing is allowed:
  *   NAME role=edge|actor|tool|operator call=PATTERNS serve=PATTERNS publish=PATTERNS subscribe=PATTERNS tap=PATTERNS
- *   [key=CURVE-PUBLIC-Z85] [revoked]
+ *   [replay=PATTERNS] [key=CURVE-PUBLIC-Z85] [revoked]
+ * replay=: of an operator, the calls that it may make again for whom they were made.
  * NAME: 1 to 64 letters, digits, '.', '_', '-'. role= is required, a name and a key appear once in the file.
  * PATTERNS: comma-separated subjects as sut_subject_match has them, or `-`. A pattern that starts with a wildcard does
  * not match `broker.…`: the broker's own methods must be named (`broker.*`). */
@@ -19,6 +20,7 @@ typedef enum sut_right {
     SUT_RIGHT_PUBLISH,
     SUT_RIGHT_SUBSCRIBE,
     SUT_RIGHT_TAP,
+    SUT_RIGHT_REPLAY,
     SUT_RIGHT_COUNT
 } sut_right;
 
@@ -41,7 +43,7 @@ bool sut_acl_names(const sut_acl_entry *e, sut_right right, sut_str subject);
 /* May this peer serve a whole service (`user`)? Its serve patterns must match the service's name or all of its methods
  * (`user`, `user.*`, `user.>`); the right to one method is not enough. */
 bool sut_acl_may_serve(const sut_acl_entry *e, sut_str service);
-/* May this peer set a principal on a call? Edge and actor: yes; tool and operator: no. */
+/* May this peer set a principal on any call? Edge and actor: yes; tool and operator: no. */
 bool sut_acl_may_set_principal(const sut_acl_entry *e);
 const char *sut_role_name(sut_role r);
 bool sut_role_parse(sut_str s, sut_role *out);

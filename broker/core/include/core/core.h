@@ -77,6 +77,14 @@ typedef struct sut_core_ops {
      * sets it, for the core has no clock. Deliveries of events whose body had no room in memory name only group,
      * consumer and sequence. */
     void (*seen)(void *app, sut_sight *sight);
+    /* While calls are watched: who is to be told of this call, which was just accepted? Its answer is the sights'
+     * `picked`. 0: nobody, unless it ends in an error or slowly (sut_core_watch_slow); that end then names trace,
+     * parent and principal, but no key and no login session. So whoever needs only some of many calls costs little for
+     * the others. NULL: all are told. */
+    uint8_t (*picks)(void *app, const sut_envelope *env);
+    /* An operator makes a recorded call again for somebody (its principal), as its access list lets it. False: that
+     * cannot be written down now, and the call is refused. */
+    bool (*replayed)(void *app, uint64_t session, const sut_envelope *env);
 } sut_core_ops;
 
 SUT_MUST_CHECK sut_status sut_core_new(sut_core **out, const sut_core_limits *limits, const sut_core_ops *ops,
@@ -88,6 +96,8 @@ SUT_MUST_CHECK sut_status sut_core_set_broker_name(sut_core *c, sut_str name);
  * may be called from within an output. Ends of
  * calls that were accepted before name neither principal nor trace. */
 void sut_core_watch(sut_core *c, uint32_t kinds);
+/* Replies of calls that nobody picked are told if they took so long; 0, as at first: never. */
+void sut_core_watch_slow(sut_core *c, uint64_t slow_ns);
 void sut_core_set_limits(sut_core *c, const sut_core_limits *limits); /* SIGHUP; holds for what comes after */
 
 /* A connection was authenticated by the transport as `name`. Must say hello before anything else. Its ACL entry is

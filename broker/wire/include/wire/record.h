@@ -176,6 +176,9 @@ SUT_MUST_CHECK sut_status sut_record_redact(const sut_record *desc, sut_str body
 /* The same, and says whether anything was left out without a trace. */
 SUT_MUST_CHECK sut_status sut_record_redact_told(const sut_record *desc, sut_str body, bool personal, sut_buf *out,
                                                  bool *left_out);
+/* The same; `*withheld` is how many values could not be shown: 0 says that `out` is as good as the body. */
+SUT_MUST_CHECK sut_status sut_record_redact_counted(const sut_record *desc, sut_str body, bool personal, sut_buf *out,
+                                                    size_t *withheld);
 
 const sut_field *sut_record_field(const sut_record *desc, sut_str name); /* NULL if none */
 

@@ -29,7 +29,8 @@ typedef struct sut_sight {
     uint64_t sequence;       /* of events and deliveries */
     uint8_t event_id[SUT_EVENT_ID_LEN];
     bool replayed;
-    sut_str body; /* msgpack; absent of deliveries. Of errors: an error body */
+    uint8_t picked; /* of calls: what ops.picks said when they were accepted; 0: nothing, or it was not asked */
+    sut_str body;   /* msgpack; absent of deliveries. Of errors: an error body */
 } sut_sight;
 
 #endif

@@ -1,7 +1,8 @@
-/* CRC-32C (Castagnoli; RFC 3720, appendix B.4): the checksum of each record. With SSE 4.2 where the processor has it.
+/* CRC-32C (Castagnoli; RFC 3720, appendix B.4): the checksum of records on disk. With SSE 4.2 where the processor has
+ * it.
  */
-#ifndef SUT_JOURNAL_CRC32C_H
-#define SUT_JOURNAL_CRC32C_H
+#ifndef SUT_BASE_CRC32C_H
+#define SUT_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* CRC-32C: eight tables at a time ("slicing by 8"), or the processor's own instruction. Which one is chosen once. */
-#include "crc32c.h"
+#include "base/crc32c.h"
 
 #include <pthread.h>
 #include <string.h>
