@@ -87,10 +87,11 @@ static void on_changed(void *app, uint64_t oldest, sut_status writable)
 {
     sut_broker *b = app;
 
-    if (writable < 0)
+    if (writable < 0 && b->events.writable == 0)
         sut_log(SUT_ERROR, "broker", "journal.unwritable", SUT_KV("error", strerror(-writable)));
-    else
-        sut_log(SUT_DEBUG, "broker", "journal.writable", SUT_KV_U("oldest", oldest));
+    else if (writable == 0 && b->events.writable < 0)
+        sut_log(SUT_INFO, "broker", "journal.writable", SUT_KV_U("oldest", oldest));
+    b->events.writable = writable;
     sut_core_retained(b->core, sut_now_ns(), oldest);
     sut_traffic_soon(b);
 }
@@ -114,7 +115,7 @@ static sut_status open_journal(const sut_broker_settings *s, sut_journal **out, 
     return sut_journal_open_lmdb(out, &opt, error, error_size);
 }
 
-/* On the writer's thread, after an fsync that failed. */
+/* On the writer's thread, after an I/O error. */
 static sut_journal *reopen(void *app)
 {
     const sut_broker *b = app;

@@ -120,6 +120,11 @@ sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_
     return j->ops->retain(j, now_us, r, more);
 }
 
+sut_status sut_journal_probe(sut_journal *j)
+{
+    return j->ops->probe(j);
+}
+
 sut_status sut_journal_get_stats(sut_journal *j, sut_journal_stats *out)
 {
     *out = (sut_journal_stats){.format = 0};

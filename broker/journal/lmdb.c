@@ -10,7 +10,9 @@ static sut_status status_of(int rc)
 {
     switch (rc) {
     case 0: return 0;
-    case MDB_MAP_FULL: return -ENOSPC;
+    case MDB_MAP_FULL:
+    case EDQUOT:
+    case EFBIG: return -ENOSPC;
     case MDB_NOTFOUND: return -ENOENT;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:

@@ -103,6 +103,7 @@ sut_status lmdb_each_value(sut_journal *j, sut_str prefix, sut_journal_value_fn 
 sut_status lmdb_dead_each(sut_journal *j, const sut_dead_query *q, sut_dead_fn fn, void *arg);
 sut_status lmdb_dead_get(sut_journal *j, uint64_t id, sut_dead_fn fn, void *arg);
 sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r, bool *more);
+sut_status lmdb_probe(sut_journal *j);
 sut_status lmdb_get_stats(sut_journal *j, sut_journal_stats *out);
 sut_status lmdb_verify(sut_journal *j, sut_journal_report_fn report, void *arg);
 sut_status lmdb_backup(sut_journal *j, const char *path);

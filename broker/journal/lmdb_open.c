@@ -2,6 +2,7 @@
 #include "lmdb_engine.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +30,8 @@ static sut_status take_lock(engine *e, const char *path)
     if (flock(e->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
         if (ftruncate(e->lock_fd, 0) || pwrite(e->lock_fd, owner, (size_t)n, 0) != n)
-            return journal_fail(&e->base, errno ? -errno : -EIO, "%s: %s", name, strerror(errno));
-        return 0;
+            sut_log(SUT_WARN, "journal", "lock.unnamed", SUT_KV("file", name), SUT_KV("error", strerror(errno)));
+        return 0; /* the lock is what counts; a full disk must not keep anybody from reading */
     }
     if (errno != EWOULDBLOCK)
         return journal_fail(&e->base, -errno, "%s: %s", name, strerror(errno));
@@ -240,6 +241,7 @@ static const journal_ops s_ops = {.write = lmdb_write,
                                   .dead_each = lmdb_dead_each,
                                   .dead_get = lmdb_dead_get,
                                   .retain = lmdb_retain,
+                                  .probe = lmdb_probe,
                                   .get_stats = lmdb_get_stats,
                                   .verify = lmdb_verify,
                                   .backup = lmdb_backup,

@@ -138,6 +138,10 @@ typedef struct sut_journal_retention {
 SUT_MUST_CHECK sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r,
                                              bool *more);
 
+/* Whether an append could be written and synced now: commits a transaction that changes nothing, after it has asked the
+ * disk for room to grow. For whoever refuses appends after a failure and wants to know when it is over. */
+SUT_MUST_CHECK sut_status sut_journal_probe(sut_journal *j);
+
 typedef struct sut_journal_stats {
     uint64_t first, next; /* sequences: the oldest one kept, the one to be given next */
     int64_t first_us, last_us;
