@@ -1,5 +1,5 @@
-/* The journal on a disk that fails: what cannot be written is refused by name, reading goes on, and it resumes by itself.
- * Acknowledged events are in the journal whatever happened. */
+/* The journal on a disk that fails: what cannot be written is refused by name, reading goes on, and it resumes by
+ * itself. Acknowledged events are in the journal whatever happened. */
 #include "fixture.h"
 
 #include "disk_shim.h"
@@ -100,7 +100,8 @@ static void begin(void)
 {
     sut_journal_service_options opt = {.retain_every_ms = 60000};
     cr_assert_eq(sut_loop_new(&s_loop), 0);
-    cr_assert_eq(sut_journal_service_new(&s_service, journal_open(&s_folder, 0), s_loop, &s_ops, NULL, reopen, &opt), 0);
+    cr_assert_eq(sut_journal_service_new(&s_service, journal_open(&s_folder, 0), s_loop, &s_ops, NULL, reopen, &opt),
+                 0);
 }
 
 static void teardown(void)
@@ -274,8 +275,8 @@ Test(fault, after_a_failed_sync_only_what_a_new_opening_finds_counts)
     cr_assert_eq(read_all(), 3);
 }
 
-/* The header page is written and synced at once; if that fails the commit may be there or not, and the loop must hear of
- * it either way. */
+/* The header page is written and synced at once; if that fails the commit may be there or not, and the loop must hear
+ * of it either way. */
 Test(fault, a_commit_that_succeeded_unsaid_is_told_as_a_place)
 {
     begin();

@@ -76,6 +76,19 @@ sut_status engine_get_state(const engine *e, MDB_txn *txn, engine_state *s)
     return 0;
 }
 
+/* If it was the header page that failed nobody knows which of its two states is on the disk, whatever the reason was:
+ * LMDB then lets nobody in any more. */
+static sut_status commit_failed(const engine *e, int rc)
+{
+    MDB_txn *txn;
+    int after = mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn);
+    if (!after)
+        mdb_txn_abort(txn);
+    if (after != MDB_PANIC)
+        return engine_fail(e, rc, "committing");
+    return journal_fail(&e->base, -EIO, "committing, at the header page: %s", mdb_strerror(rc));
+}
+
 sut_status engine_commit(engine *e, MDB_txn *txn, const engine_state *state)
 {
     sut_status status = engine_put_state(e, txn, state);
@@ -85,7 +98,7 @@ sut_status engine_commit(engine *e, MDB_txn *txn, const engine_state *state)
     }
     int rc = mdb_txn_commit(txn);
     if (rc)
-        return engine_fail(e, rc, "committing");
+        return commit_failed(e, rc);
     e->state = *state;
     return 0;
 }

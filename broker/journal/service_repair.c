@@ -1,8 +1,8 @@
 /* When the journal cannot be written: how it is found out that it can be again. The loop hears of both by ops.changed.
  *
- * A disk that is full or has become read-only needs patience only. After an I/O error nobody knows what is on the disk: the kernel drops pages whose
- * write failed and says so once (fsync(2)), so only what a new opening finds counts, and nothing is written before a
- * probe has shown that a sync works. */
+ * A disk that is full or has become read-only needs patience only. After an I/O error nobody knows what is on the disk:
+ * the kernel drops pages whose write failed and says so once (fsync(2)), so only what a new opening finds counts, and
+ * nothing is written before a probe has shown that a sync works. */
 #include "service_parts.h"
 
 #include "base/clock.h"

@@ -94,7 +94,7 @@ class Publisher(threading.Thread):
             self._end(lane, "ok", options.get(SEQUENCE))
         elif kind == ERROR:
             error = msgpack.unpackb(packed)
-            if error["code"] in ("overloaded", "unavailable", "storage_full"):
+            if error["code"] in ("overloaded", "unavailable", "storage_full", "outcome_unknown"):
                 self.out[lane]["again"] = now + error.get("retry_after_ms", 50) / 1000
                 self.log.append(("refused", self.out[lane]["event_id"], lane, self.out[lane]["n"], error["code"]))
             else:

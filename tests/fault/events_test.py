@@ -1,17 +1,15 @@
 """Events under faults: kill -9 of broker and consumers, a stopped subscriber, poison, duplicates. SUT_LONG=1: the long form."""
 
 import os
-import random
 import signal
 import time
-import unittest
 
+import stack
 from event_bus import ACK, DELIVER, GAP, LOST, MARKER, SEQUENCE, SUBSCRIBE, WELCOME
-from event_world import LONG, World
+from event_case import LONG, EventCase
 from stack import wait_until
 
 ROUNDS = 40 if LONG else 6
-SEED = int(os.environ.get("SUT_SEED", random.SystemRandom().randrange(1 << 32)))
 
 
 def rss_kb(pid):
@@ -19,17 +17,7 @@ def rss_kb(pid):
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
 
 
-class EventFaults(unittest.TestCase):
-    def setUp(self):
-        self.random = random.Random(SEED)
-        print(f"{self.id()}: SUT_SEED={SEED}", flush=True)
-
-    def world(self, **environment):
-        w = World(**environment)
-        w.__enter__()
-        self.addCleanup(w.__exit__)
-        return w
-
+class EventFaults(EventCase):
     def test_killed_brokers_lose_nothing_that_was_acknowledged(self):
         w = self.world()
         w.consume()
@@ -138,4 +126,4 @@ class EventFaults(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    stack.main()

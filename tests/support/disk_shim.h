@@ -5,9 +5,9 @@
  * The switches are 32 bytes that are shared: the file SUT_SHIM_CONTROL names (a test writes into it while the process
  * runs), or disk_shim_switches in a test that is linked with it. Numbers are in the machine's order.
  *
- * With SUT_SHIM_LOG every write and every sync is written to that file, so that tests/fault/power_loss.py can say what a
- * power failure at any moment may leave on the disk. A record: u8 kind, u8 durable, u16 0, u32 length, u64 offset, then
- * the bytes of a write. */
+ * With SUT_SHIM_LOG every write and every sync is written to that file, so that tests/fault/power_loss.py can say what
+ * a power failure at any moment may leave on the disk. A record: u8 kind, u8 durable, u16 0, u32 length, u64 offset,
+ * then the bytes of a write. */
 #ifndef SUT_TEST_DISK_SHIM_H
 #define SUT_TEST_DISK_SHIM_H
 
@@ -19,11 +19,12 @@ typedef struct disk_shim_switches {
     uint32_t no_sync;     /* not 0: syncs do nothing, and say that they did it */
     uint32_t late_errno;  /* not 0: the next write that is a sync as well (O_DSYNC) is done, but said to have failed,
                              and all writes fail from then on: the disk dies with the answer on its way */
-    uint64_t size_limit; /* not 0: a file does not grow past it, ENOSPC */
-    uint64_t failures;   /* counted here */
+    uint64_t size_limit;  /* not 0: a file does not grow past it, ENOSPC */
+    uint64_t failures;    /* counted here */
 } disk_shim_switches;
 
-/* SUT_SHIM_DIR may be set after the start of a process that is linked with it: then this reads the environment again. */
+/* SUT_SHIM_DIR may be set after the start of a process that is linked with it: then this reads the environment again.
+ */
 disk_shim_switches *disk_shim_start(const char *folder);
 
 enum { DISK_SHIM_WRITE = 'W', DISK_SHIM_SYNC_BEGIN = 'B', DISK_SHIM_SYNC_END = 'E' };
