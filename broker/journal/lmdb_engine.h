@@ -20,7 +20,8 @@
 #include <lmdb.h>
 #include <stdatomic.h>
 
-#define DELAYED_KEY 16
+#define DELAYED_KEY  16
+#define SOURCE_BYTES (RECORD_HEAD + 16) /* epoch, number; then the name */
 
 typedef struct engine_state { /* in the order of the record */
     uint64_t next;            /* sequence */
@@ -28,6 +29,7 @@ typedef struct engine_state { /* in the order of the record */
     uint64_t record_bytes;
     uint64_t delayed_number, dead_next;
     uint64_t ids_next, ids_logged; /* commits; ids in the table */
+    uint64_t first;                /* the lowest sequence that the log has, `next` if it is empty */
 } engine_state;
 
 typedef struct engine {
@@ -70,6 +72,10 @@ sut_status engine_put_state(engine *e, MDB_txn *txn, const engine_state *state);
 bool engine_inside(const engine *e, const MDB_val *v);
 /* engine_inside, then the checksum. */
 record_fault engine_check(const engine *e, record_salt salt, const MDB_val *v);
+/* A named record: the name is in it too, at `at`, so that the checksum covers it (its length is the head's u16; 0: from
+ * before that). *end: where the name ends. */
+record_fault engine_check_named(const engine *e, record_salt salt, const MDB_val *k, const MDB_val *v, size_t at,
+                                size_t *end);
 record_fault engine_event(const engine *e, record_salt salt, const MDB_val *v, sut_journal_event *out);
 static inline MDB_val engine_key(const char *name)
 {
@@ -81,13 +87,16 @@ static inline MDB_val engine_number_key(size_t *n)
 }
 /* The number that a key of an MDB_INTEGERKEY table holds; false if it cannot be one. */
 bool engine_key_number(const engine *e, const MDB_val *k, uint64_t *out);
-/* The lowest sequence of the log, state.next if it is empty. */
-sut_status engine_first(const engine *e, MDB_txn *txn, uint64_t next, uint64_t *first);
 
 /* Space: lmdb_space.c */
 sut_status engine_room(engine *e, size_t bytes);            /* -ENOSPC if an append of so many bytes must not begin */
 sut_status engine_free_pages(const engine *e, size_t *out); /* counted in the free list */
 size_t engine_used_file_pages(const engine *e);
+
+/* Faults in the mapped file end the process in words: lmdb_guard.c.*/
+void engine_guard(const engine *e, const char *path); /* before the file is opened */
+void engine_guard_map(const engine *e);               /* where it is mapped is known now */
+void engine_unguard(const engine *e);
 
 /* The id log: lmdb_ids.c */
 sut_status engine_load_ids(engine *e, MDB_txn *txn);

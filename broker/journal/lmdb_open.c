@@ -97,6 +97,9 @@ static sut_status check_size(engine *e)
     if (fstat(e->data_fd, &st))
         return journal_fail(&e->base, -errno, "asking for the file's size: %s", strerror(errno));
     e->page_size = main_stat.ms_psize;
+    if (e->page_size < 512 || e->page_size > 65536 || e->page_size & (e->page_size - 1))
+        return journal_fail(&e->base, -EBADMSG, "the file's header is damaged: its pages cannot have %zu bytes",
+                            e->page_size);
     e->map_pages = info.me_mapsize / e->page_size;
     size_t has = (size_t)st.st_size / e->page_size;
     if (info.me_last_pgno >= has && has > 0)
@@ -110,10 +113,12 @@ static sut_status open_env(engine *e, const sut_lmdb_options *opt)
     unsigned flags = MDB_NOTLS | (opt->read_only ? MDB_RDONLY : 0) | (opt->no_sync ? MDB_NOSYNC : 0);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     int rc = mdb_env_create(&e->env), dead = 0;
-    if (!rc)
-        rc = mdb_env_set_maxdbs(e->env, 8);
+    if (rc)
+        return engine_fail(e, rc, opt->path);
+    rc = mdb_env_set_maxdbs(e->env, 8);
     if (!rc && opt->map_bytes)
         rc = mdb_env_set_mapsize(e->env, (opt->map_bytes + page - 1) / page * page);
+    engine_guard(e, opt->path);
     if (!rc)
         rc = mdb_env_open(e->env, opt->path, flags, 0600);
     if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
@@ -182,7 +187,7 @@ static sut_status read_header(engine *e, MDB_txn *txn)
 static sut_status create(engine *e, const char *path)
 {
     MDB_txn *txn;
-    engine_state first = {.next = 1, .dead_next = 1, .ids_next = 1};
+    engine_state first = {.first = 1, .next = 1, .dead_next = 1, .ids_next = 1};
     sut_status status = engine_begin(e, true, &txn);
     if (status)
         return status;
@@ -225,6 +230,7 @@ static void lmdb_close(sut_journal *j)
     e->moved = sut_journal_batch_unref(e->moved);
     if (e->env)
         mdb_env_close(e->env);
+    engine_unguard(e);
     if (e->lock_fd >= 0)
         close(e->lock_fd);
     e->window = id_window_free(e->window);
@@ -271,6 +277,7 @@ static sut_status open_engine(engine *e, const sut_lmdb_options *opt)
         status = find_map(e);
     if (status)
         return status;
+    engine_guard_map(e);
     int rc = mdb_env_stat(e->env, &main_stat);
     if (rc)
         return engine_fail(e, rc, "asking the environment");

@@ -66,6 +66,8 @@ static sut_status remove_first(retaining *r, MDB_cursor *c, size_t count)
         int rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
         if (rc)
             return engine_fail(r->e, rc, "reading the log's begin");
+        uint64_t sequence = r->state.first;
+        r->state.first = (engine_key_number(r->e, &k, &sequence) ? sequence : r->state.first) + 1;
         r->state.record_bytes -= v.mv_size < r->state.record_bytes ? v.mv_size : r->state.record_bytes;
         rc = mdb_cursor_del(c, 0);
         if (rc)

@@ -20,10 +20,12 @@ static sut_status put_value(engine *e, MDB_txn *txn, const sut_journal_value *va
     sut_buf_reset(&e->scratch);
     sut_status status = sut_buf_append(&e->scratch, "\0\0\0\0\0\0\0", RECORD_HEAD);
     if (!status)
+        status = sut_buf_append(&e->scratch, value->name.ptr, value->name.len);
+    if (!status)
         status = sut_buf_append(&e->scratch, value->value.ptr, value->value.len);
     if (status)
         return status;
-    record_seal(SALT_VALUE, 0, e->scratch.data, e->scratch.len);
+    record_seal(SALT_VALUE, (uint16_t)value->name.len, e->scratch.data, e->scratch.len);
     v = (MDB_val){e->scratch.len, e->scratch.data};
     int rc = mdb_put(txn, e->values, &k, &v, 0);
     return rc ? engine_fail(e, rc, "writing a value") : 0;
@@ -47,10 +49,11 @@ static sut_status each_value_in(const engine *e, MDB_cursor *c, sut_str prefix, 
             return journal_fail(&e->base, -EBADMSG, "a key of the table values is damaged");
         if (name.len < prefix.len || (prefix.len && memcmp(name.ptr, prefix.ptr, prefix.len) != 0))
             return 0;
-        record_fault f = engine_check(e, SALT_VALUE, &v);
+        size_t at = RECORD_HEAD;
+        record_fault f = engine_check_named(e, SALT_VALUE, &k, &v, RECORD_HEAD, &at);
         if (f)
             return journal_fail(&e->base, -EBADMSG, "the value %.*s %s", SUT_STR_FMT(name), record_fault_text(f));
-        fn(arg, name, (sut_str){(const char *)v.mv_data + RECORD_HEAD, v.mv_size - RECORD_HEAD});
+        fn(arg, name, (sut_str){(const char *)v.mv_data + at, v.mv_size - at});
     }
     return rc == MDB_NOTFOUND ? 0 : engine_fail(e, rc, "reading values");
 }

@@ -29,8 +29,9 @@ static sut_status load_mark(writing *w, sut_str name, source_mark **out)
     int rc = mdb_get(w->txn, e->sources, &k, &v);
     if (rc && rc != MDB_NOTFOUND)
         return engine_fail(e, rc, "reading a source's mark");
-    record_fault f = rc ? RECORD_OK : engine_check(e, SALT_SOURCE, &v);
-    if (f || (!rc && v.mv_size != RECORD_HEAD + 16))
+    size_t end = 0;
+    record_fault f = rc ? RECORD_OK : engine_check_named(e, SALT_SOURCE, &k, &v, SOURCE_BYTES, &end);
+    if (f || (!rc && v.mv_size != end))
         return journal_fail(&e->base, -EBADMSG, "the mark of source %.*s %s", SUT_STR_FMT(name),
                             record_fault_text(f ? f : RECORD_CONTENT));
     sut_status status = source_table_add(e->marks, name, out);
@@ -184,13 +185,14 @@ static sut_status put_marks(writing *w)
 {
     source_mark *m;
     for (size_t i = 0; (m = source_table_changed(w->e->marks, i)); i++) {
-        uint8_t bytes[RECORD_HEAD + 16];
+        uint8_t bytes[SOURCE_BYTES + SUT_SOURCE_MAX];
         if (!m->dirty) /* written already: it changed more than once */
             continue;
         store_u64(bytes + RECORD_HEAD, m->epoch);
         store_u64(bytes + RECORD_HEAD + 8, m->number);
-        record_seal(SALT_SOURCE, 0, bytes, sizeof bytes);
-        MDB_val k = {m->name_len, m->name}, v = {sizeof bytes, bytes};
+        memcpy(bytes + SOURCE_BYTES, m->name, m->name_len);
+        record_seal(SALT_SOURCE, (uint16_t)m->name_len, bytes, SOURCE_BYTES + m->name_len);
+        MDB_val k = {m->name_len, m->name}, v = {SOURCE_BYTES + m->name_len, bytes};
         int rc = mdb_put(w->txn, w->e->sources, &k, &v, 0);
         if (rc)
             return engine_fail(w->e, rc, "writing a source's mark");

@@ -49,6 +49,8 @@ SUT_MUST_CHECK sut_status journal_write_all(sut_journal *j, journal_write *w);
 bool journal_value_ok(const sut_journal_value *v);
 
 /* Keeps the line for sut_journal_last_error of this thread and returns `status`. */
+sut_status journal_damaged(const sut_journal *j, uint64_t sequence, const char *fmt, ...)
+    SUT_PRINTF(3, 4); /* -EBADMSG */
 sut_status journal_fail(const sut_journal *j, sut_status status, const char *fmt, ...) SUT_PRINTF(3, 4);
 
 #endif

@@ -74,6 +74,8 @@ typedef struct sut_journal_query {
     size_t max_scan;   /* looked at; 0: 65,536 */
     size_t max_bytes;  /* 0: 1 MiB; one event is always given */
 } sut_journal_query;
+/* -EBADMSG: the first record of the range is damaged or missing, and sut_journal_last_damage tells its sequence. What
+ * comes before a damaged one is given first; what comes behind it is read by asking from there on. */
 SUT_MUST_CHECK sut_status sut_journal_read(sut_journal *j, const sut_journal_query *q, sut_journal_batch **out);
 /* The first sequence appended at or after that time; the next one to be appended if there is none. */
 SUT_MUST_CHECK sut_status sut_journal_seek_time(sut_journal *j, int64_t time_us, uint64_t *sequence);
@@ -162,6 +164,8 @@ SUT_MUST_CHECK sut_status sut_journal_backup(sut_journal *j, const char *path);
 
 /* One line about the last failure on this journal, for people. */
 const char *sut_journal_last_error(const sut_journal *j);
+/* If that was -EBADMSG of a read: the sequence of the log's record that is damaged or missing; 0: it is not known. */
+uint64_t sut_journal_last_damage(const sut_journal *j);
 sut_journal *sut_journal_close(sut_journal *j); /* returns NULL */
 
 #endif

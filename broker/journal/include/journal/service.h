@@ -34,6 +34,7 @@ typedef struct sut_journal_service_ops {
      * before the `published` of those who sent them. After an I/O error a batch may have no events and a `next` further
      * on: what lies between is in the log and has to be read. */
     void (*appended)(void *app, sut_journal_batch *batch);
+    /* -EBADMSG: `batch` has no events and its `next` is the record that is damaged, or `batch` is NULL: not known. */
     void (*read)(void *app, uint64_t tag, sut_status status, sut_journal_batch *batch);
     /* Values or dead letters were written, or could not be. */
     void (*stored)(void *app, uint64_t tag, sut_status status, uint64_t id);
