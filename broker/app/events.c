@@ -54,12 +54,12 @@ static void on_read(void *app, uint64_t tag, sut_status status, sut_journal_batc
 {
     sut_broker *b = app;
 
-    if (status < 0)
+    if (status < 0 && status != -EBADMSG) /* damage is logged where it is found */
         sut_log(SUT_ERROR, "broker", "journal.unreadable", SUT_KV_I("status", status));
     if (status == 0)
         sut_core_read_done(b->core, sut_now_ns(), tag, 0, batch->events, batch->count, batch->next, batch->oldest);
     else
-        sut_core_read_done(b->core, sut_now_ns(), tag, status, NULL, 0, 0, 0);
+        sut_core_read_done(b->core, sut_now_ns(), tag, status, NULL, 0, batch ? batch->next : 0, 0);
     sut_traffic_soon(b);
 }
 

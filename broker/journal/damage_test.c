@@ -1,6 +1,6 @@
-/* Damage: a file that is cut anywhere, and bits that flip. Whoever opens it afterwards gets what was written, or a prefix,
- * or a refusal in words; never an event that nobody published, never an end without a word. Each trial is a process of
- * its own. SUT_LONG=1: every byte of the cuts, 1,000 flips. */
+/* Damage: a file that is cut anywhere, and bits that flip. Whoever opens it afterwards gets what was written, or a
+ * prefix, or a refusal in words; never an event that nobody published, never an end without a word. Each trial is a
+ * process of its own. SUT_LONG=1: every byte of the cuts, 1,000 flips. */
 #include "fixture.h"
 
 #include <signal.h>
@@ -110,7 +110,8 @@ static uint64_t read_prefix(sut_journal *j, bool *complained)
         sut_status status = sut_journal_read(j, &q, &b);
         if (status) {
             must(*sut_journal_last_error(j) != 0, "no words");
-            must(status != -EBADMSG || !sut_journal_last_damage(j) || sut_journal_last_damage(j) >= next, "damage before");
+            must(status != -EBADMSG || !sut_journal_last_damage(j) || sut_journal_last_damage(j) >= next,
+                 "damage before");
             *complained = true;
             return next - 1;
         }
@@ -138,7 +139,8 @@ static int trial(void)
     bool verified = sut_journal_verify(j, NULL, NULL) == 0;
     must(count == EVENTS || complained || !verified || stats_of(j).next == count + 1, "a hole that nobody names");
     must(!complained || !verified, "verify does not see what a reader sees");
-    if (sut_journal_each_value(j, SUT_STR(""), same_value, NULL) || sut_journal_dead_each(j, &(sut_dead_query){0}, same_dead, NULL))
+    if (sut_journal_each_value(j, SUT_STR(""), same_value, NULL) ||
+        sut_journal_dead_each(j, &(sut_dead_query){0}, same_dead, NULL))
         must(*sut_journal_last_error(j) != 0, "no words");
     sut_journal_event e = event_make(EVENTS + 1000);
     sut_append_result r;
@@ -189,7 +191,8 @@ Test(damage, a_file_that_is_cut_anywhere_in_its_last_pages)
     }
     write_file(s_image, s_size - 2 * PAGE);
     run_trial("cut", 2 * PAGE);
-    cr_log_info("cut: %zu whole, %zu prefixes, %zu refused, %zu ended", outcomes[0], outcomes[1], outcomes[2], outcomes[3]);
+    cr_log_info("cut: %zu whole, %zu prefixes, %zu refused, %zu ended", outcomes[0], outcomes[1], outcomes[2],
+                outcomes[3]);
 }
 
 Test(damage, a_tail_of_zeros)
@@ -218,8 +221,8 @@ Test(damage, flipped_bits)
         outcomes[run_trial("bit", bit)]++;
         s_image[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    cr_log_info("%zu flips: %zu whole, %zu prefixes, %zu refused, %zu ended", flips, outcomes[0], outcomes[1], outcomes[2],
-                outcomes[3]);
+    cr_log_info("%zu flips: %zu whole, %zu prefixes, %zu refused, %zu ended", flips, outcomes[0], outcomes[1],
+                outcomes[2], outcomes[3]);
     cr_assert(outcomes[ALL_THERE] > 0 && outcomes[PREFIX] > 0);
 }
 

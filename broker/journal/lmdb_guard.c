@@ -1,8 +1,9 @@
 /* A damaged page, or a disk that cannot read one, ends the process in words. LMDB believes what its pages say of
  * themselves and follows it inside the mapped file: a bad length or a page that cannot be read is then SIGSEGV, SIGBUS
- * or SIGFPE, and a structure that cannot be is an assertion of LMDB's. Going on is not possible (the writer may have been in the
- * middle of a page), but dying without a word is not needed either: the handlers say which file, where and what to do,
- * and exit as after any other I/O error. Signals that have nothing to do with a journal go where they went before. */
+ * or SIGFPE, and a structure that cannot be is an assertion of LMDB's. Going on is not possible (the writer may have
+ * been in the middle of a page), but dying without a word is not needed either: the handlers say which file, where and
+ * what to do, and exit as after any other I/O error. Signals that have nothing to do with a journal go where they went
+ * before. */
 #include "lmdb_engine.h"
 
 #include <link.h>
@@ -71,8 +72,7 @@ static const guarded *find(uintptr_t at, bool any)
     for (size_t i = 0; i < GUARDED_MAX; i++) {
         const guarded *g = &s_guarded[i];
         uintptr_t start = atomic_load(&g->start);
-        if (atomic_load(&g->of) &&
-            (any || (start && at + NEAR_BYTES >= start && at < start + g->bytes + NEAR_BYTES)))
+        if (atomic_load(&g->of) && (any || (start && at + NEAR_BYTES >= start && at < start + g->bytes + NEAR_BYTES)))
             return g;
     }
     return NULL;
@@ -83,8 +83,8 @@ static bool in_code(uintptr_t at)
     return at >= s_code_start && at < s_code_end;
 }
 
-/* Was it LMDB's own code, or memcpy called from there? A node that claims to be of another kind makes it follow pointers
- * that were never set, a page that claims to be longer than it is makes it copy too much. */
+/* Was it LMDB's own code, or memcpy called from there? A node that claims to be of another kind makes it follow
+ * pointers that were never set, a page that claims to be longer than it is makes it copy too much. */
 static bool in_lmdb(const void *context)
 {
     const ucontext_t *c = context;
