@@ -274,6 +274,34 @@ Test(journal, dead_letters)
     cr_assert_eq(sut_journal_dead_get(s_j, 2, note_dead, got), 0);
 }
 
+Test(journal, what_is_buried_again_stays_one_letter)
+{
+    uint64_t first, id;
+    sut_dead_letter d = {.group = SUT_STR("mail"), .generation = 1, .died_us = T0, .event = event_make(3)};
+    d.event.sequence = 3;
+    cr_assert_eq(sut_journal_dead_put(s_j, &d, &first), 0);
+    cr_assert_eq(sut_journal_dead_put(s_j, &d, &id), 0);
+    cr_assert_eq(id, first);
+    sut_journal_close(s_j);
+    s_j = journal_open(&s_folder, 0);
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first, "across restarts");
+    cr_assert_eq(stats_of(s_j).dead, 1);
+    d.generation = 2;
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 1, "a replay is another generation");
+    d.group = SUT_STR("feed");
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 2);
+    d.group = SUT_STR("mail");
+    d.generation = 1;
+    cr_assert_eq(sut_journal_dead_remove(s_j, &first, 1), 0);
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 3, "one that was dropped may die again");
+    bool more;
+    const sut_journal_retention all = {.dead_age_us = 1};
+    cr_assert_eq(sut_journal_retain(s_j, T0 + 10, &all, &more), 0);
+    cr_assert_eq(stats_of(s_j).dead, 0);
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 4);
+    cr_assert_eq(sut_journal_verify(s_j, NULL, NULL), 0);
+}
+
 Test(journal, retention_by_age_and_bytes)
 {
     for (uint64_t i = 0; i < 100; i++) {

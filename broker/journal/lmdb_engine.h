@@ -93,6 +93,11 @@ sut_status engine_room(engine *e, size_t bytes);            /* -ENOSPC if an app
 sut_status engine_free_pages(const engine *e, size_t *out); /* counted in the free list */
 size_t engine_used_file_pages(const engine *e);
 
+/* Marks of dead letters: lmdb_dead_mark.c. *id: the letter's that there is of this event in this group, or 0. */
+sut_status engine_find_dead(const engine *e, MDB_txn *txn, const sut_dead_letter *d, uint64_t *id);
+sut_status engine_mark_dead(const engine *e, MDB_txn *txn, const sut_dead_letter *d);
+sut_status engine_unmark_dead(const engine *e, MDB_txn *txn, const sut_dead_letter *d);
+
 /* Faults in the mapped file end the process in words: lmdb_guard.c.*/
 void engine_guard(const engine *e, const char *path); /* before the file is opened */
 void engine_guard_map(const engine *e);               /* where it is mapped is known now */

@@ -104,6 +104,9 @@ static sut_status dead_in(retaining *r, MDB_cursor *c, sut_arena *a)
             continue;
         if (r->now_us - d.died_us <= r->rule->dead_age_us)
             return 0;
+        sut_status status = engine_unmark_dead(r->e, r->txn, &d);
+        if (status)
+            return status;
         rc = mdb_cursor_del(c, 0);
         if (rc)
             break;

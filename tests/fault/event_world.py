@@ -182,8 +182,11 @@ class World:
                    f"group {group} to catch up: {self.group(group)}")
 
     def dead_letters(self):
-        out = self.broker.sut("call", "broker.dead_letters", '{"limit":500}')
-        return json.loads(out.stdout)["items"]
+        found, after = [], 0
+        while after is not None:
+            out = json.loads(self.broker.sut("call", "broker.dead_letters", json.dumps({"limit": 500, "after": after})).stdout)
+            found, after = found + out["items"], out.get("after")
+        return found
 
     # ---- the oracle ----
 

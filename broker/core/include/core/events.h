@@ -62,6 +62,7 @@ typedef struct sut_core_attempt { /* one delivery that failed */
 typedef struct sut_core_dead {
     uint64_t dead_id; /* 0: a new dead letter; else the one that was redriven and died again */
     sut_str group;
+    uint32_t generation; /* of the group: burying the same event of the same generation again does nothing */
     const sut_stored_event *event;
     const sut_core_attempt *attempts;
     size_t attempt_count;

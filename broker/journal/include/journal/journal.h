@@ -104,13 +104,15 @@ typedef struct sut_dead_letter {
     uint64_t id; /* from 1; set when it is put with 0 */
     sut_str group;
     int64_t died_us;
-    bool redriving; /* given to its group again, not yet acknowledged */
+    bool redriving;      /* given to its group again, not yet acknowledged */
+    uint32_t generation; /* of the group's dedup space; 24 bits are kept */
     sut_journal_event event;
     const sut_dead_attempt *attempts;
     size_t attempt_count;
 } sut_dead_letter;
 
-/* Inserts (id 0: *id is set) or replaces. Synced. */
+/* Inserts (id 0: *id is set) or replaces. Synced. One of the same group, generation and sequence that is there already
+ * stays as it is, and *id is its: burying again does nothing. */
 SUT_MUST_CHECK sut_status sut_journal_dead_put(sut_journal *j, const sut_dead_letter *d, uint64_t *id);
 /* Removes; -ENOENT if one is not there (the others are removed). */
 SUT_MUST_CHECK sut_status sut_journal_dead_remove(sut_journal *j, const uint64_t *ids, size_t count);
