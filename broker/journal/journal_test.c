@@ -69,6 +69,15 @@ Test(journal, time_never_goes_back)
     cr_assert_eq(c.time_us, T0);
 }
 
+/* As a broker does: retention is looked at every second. */
+static void pass_time(int64_t from_us, int64_t us)
+{
+    const sut_journal_retention none = {.max_bytes = 1u << 30};
+    bool more;
+    for (int64_t at = 0; at < us; at += 1000000)
+        cr_assert_eq(sut_journal_retain(s_j, from_us + at, &none, &more), 0);
+}
+
 Test(journal, ids_are_known_across_a_restart)
 {
     sut_journal_event a = event_make(1), again = event_make(1), other = event_make(2);
@@ -81,6 +90,11 @@ Test(journal, ids_are_known_across_a_restart)
     }
     cr_assert_eq(stats_of(s_j).records, 2);
     sut_append_result r = append_one(s_j, T0 + INT64_C(601000000), &again);
+    cr_assert_eq(r.state, SUT_APPEND_DUPLICATE, "a leap of the clock is no time that has passed");
+    r = append_one(s_j, T0 + 2, &again);
+    cr_assert_eq(r.state, SUT_APPEND_DUPLICATE);
+    pass_time(T0 + 2, INT64_C(603000000));
+    r = append_one(s_j, T0 + INT64_C(603000000), &again);
     cr_assert_eq(r.state, SUT_APPEND_TAKEN, "the window is over");
 }
 

@@ -45,6 +45,8 @@ typedef struct engine {
     uint32_t dedup_max;
     int64_t dedup_us;
     engine_state state;  /* as committed; the writer's */
+    int64_t clock_us;    /* the id window's, see engine_clock; the writer's … */
+    int64_t wall_us;     /* … and what the wall clock was then */
     id_window *window;   /* the writer's */
     source_table *marks; /* the writer's */
     atomic_size_t window_count, file_seen;
@@ -103,10 +105,12 @@ void engine_guard(const engine *e, const char *path); /* before the file is open
 void engine_guard_map(const engine *e);               /* where it is mapped is known now */
 void engine_unguard(const engine *e);
 
-/* The id log: lmdb_ids.c */
+/* The id log: lmdb_ids.c. Its clock begins where the log ends and goes on as retention is called, in small steps only,
+ * so that neither a leap of the wall clock nor the time when nobody had the journal open makes ids forgotten. */
+int64_t engine_clock(engine *e, int64_t now_us);
 sut_status engine_load_ids(engine *e, MDB_txn *txn);
 sut_status engine_log_ids(engine *e, MDB_txn *txn, engine_state *s, const sut_buf *entries);
-sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, int64_t now_us, unsigned max);
+sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, unsigned max);
 
 /* The functions of the table. */
 sut_status lmdb_write(sut_journal *j, journal_write *w);

@@ -144,6 +144,7 @@ sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retenti
 {
     engine *e = engine_of(j);
     retaining r = {.e = e, .state = e->state, .now_us = now_us, .rule = rule};
+    (void)engine_clock(e, now_us);
     sut_status status = surplus(e, rule, &r.surplus);
     if (!status)
         status = engine_begin(e, true, &r.txn);
@@ -154,7 +155,7 @@ sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retenti
     if (!status)
         status = retain_dead(&r);
     if (!status)
-        status = engine_trim_ids(e, r.txn, &r.state, now_us, STEP_RECORDS);
+        status = engine_trim_ids(e, r.txn, &r.state, STEP_RECORDS);
     r.changed |= ids != r.state.ids_logged;
     if (status || !r.changed)
         mdb_txn_abort(r.txn);

@@ -81,7 +81,7 @@ static sut_status judge_by_id(writing *w, const sut_journal_event *ev, uint64_t 
         r->sequence = before->sequence;
         return 0;
     }
-    id_seen seen = {.sequence = sequence, .time_us = w->now_us};
+    id_seen seen = {.sequence = sequence, .time_us = w->e->clock_us};
     memcpy(seen.id, ev->id, sizeof seen.id);
     sut_status status = sut_buf_append(&w->ids, seen.id, sizeof seen.id);
     if (!status)
@@ -211,7 +211,7 @@ static sut_status write_in(writing *w, journal_write *job)
     if (!status)
         status = engine_log_ids(w->e, w->txn, &w->state, &w->ids);
     if (!status && w->ids.len)
-        status = engine_trim_ids(w->e, w->txn, &w->state, w->now_us, 4);
+        status = engine_trim_ids(w->e, w->txn, &w->state, 4);
     if (!status)
         status = engine_put_values(w->e, w->txn, job->values, job->value_count);
     if (!status)
@@ -251,7 +251,7 @@ sut_status lmdb_write(sut_journal *j, journal_write *job)
         return status;
     sut_buf_init(&w.ids, 0);
     if (job->group_count)
-        id_window_expire(e->window, w.now_us);
+        id_window_expire(e->window, e->clock_us ? e->clock_us : engine_clock(e, job->now_us));
     status = write_in(&w, job);
     w.changed |= job->value_count || job->dead_count;
     if (status || !w.changed)

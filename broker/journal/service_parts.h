@@ -116,6 +116,8 @@ typedef struct writer_state {
     sut_arena *scratch;  /* of one check */
     int64_t next_due_us; /* of delayed events */
     uint64_t retain_at_ns, oldest;
+    int64_t start_us;   /* the wall clock … */
+    uint64_t start_ns;  /* … and the other one, when this began */
     uint64_t told;      /* the loop knows of all sequences below it */
     sut_status fault;   /* 0, or why nothing can be written; what stats.writable says */
     uint64_t try_at_ns; /* while there is a fault: when it is looked at again … */

@@ -54,6 +54,13 @@ static void release(writer_state *w)
     service_complete(w->s, c);
 }
 
+/* The wall clock, but never further on than time has passed: a leap of it must not age what nobody has read yet. */
+static int64_t steady_us(const writer_state *w)
+{
+    const int64_t passed = w->start_us + (int64_t)((sut_now_ns() - w->start_ns) / SUT_NS_PER_US), wall = sut_wall_us();
+    return wall < passed ? wall : passed;
+}
+
 static void retain(writer_state *w)
 {
     const sut_journal_service *s = w->s;
@@ -62,7 +69,7 @@ static void retain(writer_state *w)
     if (now_ns < w->retain_at_ns)
         return;
     for (int i = 0; i < RETAIN_STEPS && more && !w->broken; i++) {
-        sut_status status = sut_journal_retain(s->journal, sut_wall_us(), &s->opt.retention, &more);
+        sut_status status = sut_journal_retain(s->journal, steady_us(w), &s->opt.retention, &more);
         if (status) {
             complain(w, status, "retention.failed");
             writer_failed(w, status);
@@ -131,7 +138,7 @@ static bool next_jobs(const writer_state *w, sut_node *jobs)
 
 void *service_writer(void *arg)
 {
-    writer_state w = {.s = arg};
+    writer_state w = {.s = arg, .start_us = sut_wall_us(), .start_ns = sut_now_ns()};
     sut_journal_stats st;
     sut_node jobs;
     if (!sut_journal_get_stats(w.s->journal, &st))
