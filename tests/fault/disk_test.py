@@ -93,7 +93,7 @@ class DiskFaults(EventCase):
 
     def test_faults_that_come_and_go(self):
         w, disk = self.faulty()
-        for _ in range(ROUNDS * 4):
+        for _ in range(ROUNDS * 8 // 3):
             self.random.choice((disk.full, disk.breaks, disk.dies, disk.fill))()
             failures = disk.failures()
             wait_until(lambda: disk.failures() > failures, 10, "the disk to fail")
