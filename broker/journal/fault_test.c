@@ -22,8 +22,8 @@ static struct {
     int err;
     char message[256];
     sut_status writable, read_status;
-    int opened;
-    bool broken; /* it cannot be opened now */
+    atomic_int opened;
+    atomic_bool broken; /* it cannot be opened now */
 } s_seen;
 
 static void on_published(void *app, uint64_t tag, const sut_append_result *results, size_t count,
@@ -92,8 +92,9 @@ static void setup(void)
 {
     s_folder = folder_make();
     s_disk = disk_shim_start(s_folder.path);
-    *s_disk = (disk_shim_switches){0};
-    memset(&s_seen, 0, sizeof s_seen);
+    disk_shim_works(s_disk);
+    s_disk->failures = 0;
+    memset((void *)&s_seen, 0, sizeof s_seen);
 }
 
 static void begin(void)
@@ -106,7 +107,7 @@ static void begin(void)
 
 static void teardown(void)
 {
-    *s_disk = (disk_shim_switches){0};
+    disk_shim_works(s_disk);
     s_service = sut_journal_service_free(s_service);
     if (s_loop)
         cr_assert_eq(sut_loop_turn(s_loop, 0), 0);

@@ -39,6 +39,12 @@ disk_shim_switches *disk_shim_start(const char *folder)
     return s_switches;
 }
 
+void disk_shim_works(disk_shim_switches *s)
+{
+    s->write_errno = s->sync_errno = s->no_sync = s->late_errno = 0;
+    s->size_limit = 0;
+}
+
 __attribute__((constructor)) static void from_environment(void)
 {
     const char *folder = getenv("SUT_SHIM_DIR"), *control = getenv("SUT_SHIM_CONTROL"), *log = getenv("SUT_SHIM_LOG");
@@ -91,15 +97,15 @@ static void note(int fd, int kind, bool durable, const void *bytes, size_t len, 
 
 static int fail(uint32_t code)
 {
-    __atomic_fetch_add(&s_switches->failures, 1, __ATOMIC_RELAXED);
+    atomic_fetch_add(&s_switches->failures, 1);
     errno = (int)code;
     return -1;
 }
 
 static int write_fault(int fd, off_t end)
 {
-    uint32_t code = __atomic_load_n(&s_switches->write_errno, __ATOMIC_RELAXED);
-    uint64_t limit = __atomic_load_n(&s_switches->size_limit, __ATOMIC_RELAXED);
+    uint32_t code = atomic_load(&s_switches->write_errno);
+    uint64_t limit = atomic_load(&s_switches->size_limit);
     struct stat st;
     if (code)
         return (int)code;
@@ -111,7 +117,7 @@ static int write_fault(int fd, off_t end)
 static bool durable_at_once(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && (flags & O_DSYNC) && !__atomic_load_n(&s_switches->no_sync, __ATOMIC_RELAXED);
+    return flags >= 0 && (flags & O_DSYNC) && !atomic_load(&s_switches->no_sync);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
@@ -121,16 +127,16 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     int code = write_fault(fd, at + (off_t)len);
     bool durable = durable_at_once(fd);
     if (!code && durable)
-        code = (int)__atomic_load_n(&s_switches->sync_errno, __ATOMIC_RELAXED);
+        code = (int)atomic_load(&s_switches->sync_errno);
     if (code)
         return fail((uint32_t)code);
     ssize_t n = syscall(SYS_pwrite64, fd, bytes, len, at);
     if (n > 0)
         note(fd, DISK_SHIM_WRITE, durable, bytes, (size_t)n, at);
-    uint32_t late = durable ? __atomic_exchange_n(&s_switches->late_errno, 0, __ATOMIC_RELAXED) : 0;
+    uint32_t late = durable ? atomic_exchange(&s_switches->late_errno, 0) : 0;
     if (!late)
         return n;
-    __atomic_store_n(&s_switches->write_errno, late, __ATOMIC_RELAXED);
+    atomic_store(&s_switches->write_errno, late);
     return fail(late);
 }
 
@@ -173,10 +179,10 @@ static int sync_by(long number, int fd)
 {
     if (!ours(fd))
         return (int)syscall(number, fd);
-    uint32_t code = __atomic_load_n(&s_switches->sync_errno, __ATOMIC_RELAXED);
+    uint32_t code = atomic_load(&s_switches->sync_errno);
     if (code)
         return fail(code);
-    if (__atomic_load_n(&s_switches->no_sync, __ATOMIC_RELAXED))
+    if (atomic_load(&s_switches->no_sync))
         return 0;
     note(fd, DISK_SHIM_SYNC_BEGIN, false, NULL, 0, 0);
     int rc = (int)syscall(number, fd);

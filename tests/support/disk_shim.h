@@ -11,21 +11,23 @@
 #ifndef SUT_TEST_DISK_SHIM_H
 #define SUT_TEST_DISK_SHIM_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 typedef struct disk_shim_switches {
-    uint32_t write_errno; /* not 0: every write fails so */
-    uint32_t sync_errno;  /* not 0: every sync fails so */
-    uint32_t no_sync;     /* not 0: syncs do nothing, and say that they did it */
-    uint32_t late_errno;  /* not 0: the next write that is a sync as well (O_DSYNC) is done, but said to have failed,
-                             and all writes fail from then on: the disk dies with the answer on its way */
-    uint64_t size_limit;  /* not 0: a file does not grow past it, ENOSPC */
-    uint64_t failures;    /* counted here */
+    _Atomic uint32_t write_errno; /* not 0: every write fails so */
+    _Atomic uint32_t sync_errno;  /* not 0: every sync fails so */
+    _Atomic uint32_t no_sync;     /* not 0: syncs do nothing, and say that they did it */
+    _Atomic uint32_t late_errno;  /* not 0: the next write that is a sync as well (O_DSYNC) is done, but said to have
+                             failed,  and all writes fail from then on: the disk dies with the answer on its way */
+    _Atomic uint64_t size_limit;  /* not 0: a file does not grow past it, ENOSPC */
+    _Atomic uint64_t failures;    /* counted here */
 } disk_shim_switches;
 
 /* SUT_SHIM_DIR may be set after the start of a process that is linked with it: then this reads the environment again.
  */
 disk_shim_switches *disk_shim_start(const char *folder);
+void disk_shim_works(disk_shim_switches *s); /* all of them off; failures is kept */
 
 enum { DISK_SHIM_WRITE = 'W', DISK_SHIM_SYNC_BEGIN = 'B', DISK_SHIM_SYNC_END = 'E' };
 
