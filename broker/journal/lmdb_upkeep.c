@@ -82,7 +82,7 @@ typedef struct verifying {
     MDB_txn *txn;
     engine_state state;
     sut_arena *arena;
-    const MDB_val *key; /* of the record that is looked at */
+    MDB_val key; /* of the record that is looked at */
     sut_journal_report_fn report;
     void *arg;
     size_t faults;
@@ -153,7 +153,7 @@ static record_fault check_source(verifying *c, uint64_t number, const MDB_val *v
 {
     size_t end = 0;
     (void)number;
-    record_fault f = engine_check_named(c->e, SALT_SOURCE, c->key, v, SOURCE_BYTES, &end);
+    record_fault f = engine_check_named(c->e, SALT_SOURCE, &c->key, v, SOURCE_BYTES, &end);
     return !f && v->mv_size != end ? RECORD_CONTENT : f;
 }
 
@@ -161,7 +161,7 @@ static record_fault check_value(verifying *c, uint64_t number, const MDB_val *v)
 {
     size_t end;
     (void)number;
-    return engine_check_named(c->e, SALT_VALUE, c->key, v, RECORD_HEAD, &end);
+    return engine_check_named(c->e, SALT_VALUE, &c->key, v, RECORD_HEAD, &end);
 }
 
 static record_fault check_ids(verifying *c, uint64_t number, const MDB_val *v)
@@ -182,9 +182,9 @@ static void walk(verifying *c, const char *table, MDB_dbi dbi, bool numbered, ch
         complain(c, "%s: %s", table, mdb_strerror(rc));
         return;
     }
-    c->key = &k;
     while (!(rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT))) {
         uint64_t number = ++nth;
+        c->key = k;
         record_fault f = RECORD_CONTENT;
         if (!numbered || engine_key_number(c->e, &k, &number))
             f = check(c, number, &v);
