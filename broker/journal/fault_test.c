@@ -97,12 +97,17 @@ static void setup(void)
     memset((void *)&s_seen, 0, sizeof s_seen);
 }
 
+static void begin_with(uint64_t map_bytes, uint64_t max_bytes)
+{
+    sut_journal_service_options opt = {.retention = {.max_bytes = max_bytes}, .retain_every_ms = 60000};
+    sut_journal *j = journal_open(&s_folder, map_bytes);
+    cr_assert_eq(sut_loop_new(&s_loop), 0);
+    cr_assert_eq(sut_journal_service_new(&s_service, j, s_loop, &s_ops, NULL, reopen, &opt), 0);
+}
+
 static void begin(void)
 {
-    sut_journal_service_options opt = {.retain_every_ms = 60000};
-    cr_assert_eq(sut_loop_new(&s_loop), 0);
-    cr_assert_eq(sut_journal_service_new(&s_service, journal_open(&s_folder, 0), s_loop, &s_ops, NULL, reopen, &opt),
-                 0);
+    begin_with(0, 0);
 }
 
 static void teardown(void)
@@ -353,4 +358,26 @@ Test(fault, a_disk_that_turned_read_only_refuses_and_resumes)
     cr_assert_eq(read_all(), 1);
     s_disk->write_errno = 0;
     wait_writable(0);
+}
+
+/* Retention does not wait for its time when there is no room. */
+Test(fault, a_full_map_refuses_until_retention_has_made_room)
+{
+    static char body[30004] = "\x81\xa1n\xc5\x75\x2c";
+    uint64_t n = 0;
+    begin_with(4u << 20, 1u << 20);
+    for (s_seen.err = 0; !s_seen.err && n < 1000; n++) {
+        sut_journal_event e = event_make(n);
+        uint64_t answers = s_seen.answers;
+        e.body = (sut_str){body, 6 + 29996};
+        cr_assert_eq(sut_journal_service_publish(s_service, n, &e, 1), 0);
+        while (s_seen.answers == answers)
+            cr_assert_eq(sut_loop_turn(s_loop, 1000), 0);
+    }
+    cr_assert_eq(s_seen.err, SUT_ERR_STORAGE_FULL, "%s", s_seen.message);
+    cr_assert_not_null(strstr(s_seen.message, "the journal's map is full"), "%s", s_seen.message);
+    wait_writable(-ENOSPC);
+    wait_writable(0);
+    publish(n);
+    cr_assert_eq(s_seen.err, 0);
 }
