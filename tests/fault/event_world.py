@@ -83,7 +83,7 @@ class Publisher(threading.Thread):
         for lane, event in list(self.out.items()):
             if now - event["begun"] > RETRY_S and not self.source:
                 self._end(lane, "unknown")
-            elif event["again"] and now >= event["again"]:
+            elif event["again"] and now >= event["again"] and self.session.up:  # else all are sent with the next welcome
                 event["again"] = 0.0
                 self._send(event)
         if got is None or got is LOST:
