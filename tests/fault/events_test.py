@@ -9,7 +9,7 @@ from event_bus import ACK, DELIVER, GAP, LOST, MARKER, SEQUENCE, SUBSCRIBE, WELC
 from event_case import LONG, EventCase
 from stack import wait_until
 
-ROUNDS = 40 if LONG else 4
+ROUNDS = 40 if LONG else 3
 
 
 def rss_kb(pid):

@@ -8,7 +8,7 @@ import stack
 from event_case import EventCase, LONG
 from failing_disk import Disk
 
-ROUNDS = 60 if LONG else 4
+ROUNDS = 60 if LONG else 3
 HOWS = ("nothing", "some", "some", "everything")
 
 
