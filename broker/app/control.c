@@ -23,6 +23,7 @@ const sut_control_method sut_control_methods[] = {
     {RUNS(group_pause)},
     {RUNS(group_replay)},
     {RUNS(group_resume)},
+    {RUNS(group_skip)},
     {RUNS(group_stop)},
     {RUNS(groups)},
     {RUNS(journal)},

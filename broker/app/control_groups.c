@@ -104,6 +104,8 @@ static void take_group(const sut_core_group_view *v, void *arg)
         .lost_total = (int64_t)v->lost_total,
         .dead_total = (int64_t)v->dead_total,
         .stale_total = (int64_t)v->stale_total,
+        .damaged = (int64_t)v->damaged,
+        .has_damaged = v->damaged ? SUT_PRESENT : SUT_ABSENT,
     };
     set_replay(c, v, g);
 }
@@ -250,7 +252,7 @@ void sut_control_group_delete(sut_control_request *rq)
 typedef struct finding {
     sut_str name;
     bool found, replaying;
-    uint64_t at;
+    uint64_t at, damaged;
 } finding;
 
 static void find_group(const sut_core_group_view *v, void *arg)
@@ -258,7 +260,20 @@ static void find_group(const sut_core_group_view *v, void *arg)
     finding *f = arg;
 
     if (sut_str_eq(v->name, f->name))
-        *f = (finding){f->name, true, v->replaying, v->replay_at};
+        *f = (finding){f->name, true, v->replaying, v->replay_at, v->damaged};
+}
+
+void sut_control_group_skip(sut_control_request *rq)
+{
+    const broker_group_skip_in *in = rq->in;
+    const sut_group_command cmd = {.action = SUT_GROUP_SKIP, .group = in->group};
+    broker_group_skip_out out = {.group = in->group};
+    finding f = {.name = in->group};
+
+    sut_core_each_group(rq->broker->core, find_group, &f);
+    out.at = (int64_t)f.damaged;
+    if (command(rq, &cmd))
+        sut_control_reply(rq, &out);
 }
 
 void sut_control_group_stop(sut_control_request *rq)

@@ -37,7 +37,7 @@ static void set_writing(broker_journal_out *out, const sut_journal_service_stats
 {
     out->writable = s->writable == 0;
     if (s->writable < 0) {
-        out->fault = sut_str_from(strerror(-s->writable));
+        out->fault = sut_str_from(s->fault);
         out->has_fault = SUT_PRESENT;
     }
     out->queued_events = s->queued_events;

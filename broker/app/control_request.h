@@ -53,6 +53,7 @@ void sut_control_group_pause(sut_control_request *rq);
 void sut_control_group_resume(sut_control_request *rq);
 void sut_control_group_delete(sut_control_request *rq);
 void sut_control_group_replay(sut_control_request *rq);
+void sut_control_group_skip(sut_control_request *rq);
 void sut_control_group_stop(sut_control_request *rq);
 /* control_dead.c, control_redrive.c */
 void sut_control_dead_letters(sut_control_request *rq);

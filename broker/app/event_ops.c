@@ -98,6 +98,7 @@ static sut_status on_bury(void *app, uint64_t tag, const sut_core_dead *d)
     const sut_dead_letter letter = {
         .id = d->dead_id,
         .group = d->group,
+        .generation = d->generation,
         .died_us = sut_wall_us(),
         .event = *d->event,
         .attempts = attempts,

@@ -56,14 +56,14 @@ static void on_read(void *app, uint64_t tag, sut_status status, sut_journal_batc
 {
     sut_broker *b = app;
 
-    if (status < 0)
+    if (status < 0 && status != -EBADMSG) /* damage is logged where it is found */
         sut_log(SUT_ERROR, "broker", "journal.unreadable", SUT_KV_I("status", status));
     if (tag & SUT_TAP_READ_TAG)
         sut_taps_read_done(b, tag, status, batch);
     else if (status == 0)
         sut_core_read_done(b->core, sut_now_ns(), tag, 0, batch->events, batch->count, batch->next, batch->oldest);
     else
-        sut_core_read_done(b->core, sut_now_ns(), tag, status, NULL, 0, 0, 0);
+        sut_core_read_done(b->core, sut_now_ns(), tag, status, NULL, 0, batch ? batch->next : 0, 0);
     sut_traffic_soon(b);
 }
 
@@ -91,10 +91,11 @@ static void on_changed(void *app, uint64_t oldest, sut_status writable)
 {
     sut_broker *b = app;
 
-    if (writable < 0)
+    if (writable < 0 && b->events.writable == 0)
         sut_log(SUT_ERROR, "broker", "journal.unwritable", SUT_KV("error", strerror(-writable)));
-    else
-        sut_log(SUT_DEBUG, "broker", "journal.writable", SUT_KV_U("oldest", oldest));
+    else if (writable == 0 && b->events.writable < 0)
+        sut_log(SUT_INFO, "broker", "journal.writable", SUT_KV_U("oldest", oldest));
+    b->events.writable = writable;
     sut_core_retained(b->core, sut_now_ns(), oldest);
     sut_traffic_soon(b);
 }
@@ -118,7 +119,7 @@ static sut_status open_journal(const sut_broker_settings *s, sut_journal **out, 
     return sut_journal_open_lmdb(out, &opt, error, error_size);
 }
 
-/* On the writer's thread, after an fsync that failed. */
+/* On the writer's thread, after an I/O error. */
 static sut_journal *reopen(void *app)
 {
     const sut_broker *b = app;

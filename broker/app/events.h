@@ -18,6 +18,7 @@ typedef struct sut_event_hub {
     bool open;
     sut_journal_service *journal;
     uint64_t prng;                                    /* jitter */
+    sut_status writable;                              /* as it was told last */
     uint64_t published_total, appended_total;         /* since the start */
     struct sut_control_request *redriving, *dropping; /* the one request of each kind that waits to be written */
 } sut_event_hub;

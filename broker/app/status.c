@@ -225,8 +225,9 @@ static void write_events(page *p)
     }
     sut_core_get_event_counts(b->core, &c);
     sut_journal_service_get_stats(b->events.journal, &s);
-    map(p, 13);
+    map(p, 14);
     put_bool(p, "writable", s.writable == 0);
+    put_str(p, "fault", s.writable ? sut_str_from(s.fault) : SUT_STR_NONE);
     put_uint(p, "queued_events", s.queued_events);
     put_uint(p, "published_total", c.published_total);
     put_uint(p, "publish_errors_total", c.publish_errors_total);

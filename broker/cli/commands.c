@@ -97,7 +97,7 @@ const cli_command cli_commands[] = {
             LIST("--group", "--start", "--key", "--user", "--credits", "--limit", "--ack", "--ack-wait", "--exec",
                  "--raw", "--verbose"),
             NULL, EXAMPLES_SUBSCRIBE, cli_run_subscribe, "events as they come, or from a place in the past"),
-    COMMAND(CLI_EVENTS, "groups", "[NAME | create NAME SUBJECT... | pause|resume|stop|delete NAME]", 0, 18,
+    COMMAND(CLI_EVENTS, "groups", "[NAME | create NAME SUBJECT... | pause|resume|skip|stop|delete NAME]", 0, 18,
             LIST("--start", "--names", "--yes"), LIST("create", "pause", "resume", "stop", "delete"), EXAMPLES_GROUPS,
             cli_run_groups, "durable groups: their place, lag, members; making and stopping them"),
     COMMAND(CLI_EVENTS, "journal", "stats | verify | export | backup DIR", 0, 2,

@@ -108,6 +108,7 @@ int cli_run_groups(const cli_args *a, FILE *out)
     } changes[] = {
         {"pause", "broker.group_pause", "is paused; sut groups resume goes on"},
         {"resume", "broker.group_resume", "goes on"},
+        {"skip", "broker.group_skip", "goes on behind the damaged record"},
         {"stop", "broker.group_stop", "replays no more and is paused"},
         {"delete", "broker.group_delete", "is gone"},
     };
@@ -118,8 +119,8 @@ int cli_run_groups(const cli_args *a, FILE *out)
         if (strcmp(verb, changes[i].verb) == 0)
             return change(a, changes[i].subject, changes[i].done, out);
     if (a->position_count > 1) {
-        cli_complain("sut groups '%.40s': must be create, pause, resume, stop or delete, or the name of one group",
-                     verb);
+        cli_complain(
+            "sut groups '%.40s': must be create, pause, resume, skip, stop or delete, or the name of one group", verb);
         return SUT_EXIT_USAGE;
     }
     return list(a, out);

@@ -70,6 +70,10 @@ bool cli_render_group(const json_t *g, FILE *out)
     fprintf(out, "window    %.0f of %.0f events, %s; %.0f out, %.0f waiting\n", cli_num(g, "window"),
             cli_num(g, "window_max"), cli_bytes(cli_num(g, "window_bytes"), bytes), cli_num(g, "in_flight"),
             cli_num(g, "waiting"));
+    if (cli_num(g, "damaged") > 0)
+        fprintf(out,
+                "stands at %.0f, a damaged record: sut journal verify tells more, sut groups skip goes on behind it\n",
+                cli_num(g, "damaged"));
     if (cli_num(g, "oldest_ms") > 0)
         fprintf(out, "held by   key %s, unacknowledged for %s\n",
                 *cli_txt(g, "oldest_key") ? cli_txt(g, "oldest_key") : "(none)",

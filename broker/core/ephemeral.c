@@ -153,6 +153,13 @@ void core_ephemeral_read_done(sut_core *c, const core_op *op, sut_status status,
     const bool by_time = sub->from_time_us != 0;
     size_t i = 0;
     sub->reading = NULL;
+    if (status == -EBADMSG && f->next >= sub->position && f->next > 0 && !by_time) { /* a live view goes on */
+        gap(c, sub, f->next, f->next, "damaged");
+        sub->missed_total++;
+        sub->position = f->next + 1;
+        core_ephemeral_pump(c, sub);
+        return;
+    }
     if (status < 0) {
         again_later(c, sub);
         return;

@@ -89,3 +89,19 @@ Test(ephemeral, retention_is_a_gap)
     must_get_event(e, 3, 1);
     must_get_event(e, 4, 1);
 }
+
+Test(ephemeral, a_damaged_record_is_a_gap)
+{
+    uint64_t e = peer_ready("edge-1"), u = peer_ready("user-1");
+    for (int i = 0; i < 4; i++)
+        must_publish(u, "user.made", "k", "x");
+    j->damaged = 2;
+    subscribe(e, 5, &(sub_options){.subjects = "user.*", .sequence = 1});
+    must_take(e, SUT_REPLY);
+    journal_run();
+    must_get_event(e, 1, 1);
+    must_get_gap(e, 2, 2, "damaged");
+    must_get_event(e, 3, 1);
+    must_get_event(e, 4, 1);
+    must_take(e, SUT_MARKER);
+}

@@ -199,7 +199,11 @@ static void answer_read(const ask *a)
     if (a->from_time_us)
         for (s = j->oldest; s < j->next && j->events[s].event.time_us < a->from_time_us; s++)
             continue;
-    for (; s < j->next && count < a->max_events && count < SUT_ARRAY_LEN(found); s++) {
+    if (s == j->damaged) {
+        sut_core_read_done(h.core, h.now, a->tag, -EBADMSG, NULL, 0, s, 0);
+        return;
+    }
+    for (; s < j->next && s != j->damaged && count < a->max_events && count < SUT_ARRAY_LEN(found); s++) {
         if (matches(a, j->events[s].event.subject))
             found[count++] = j->events[s].event;
     }

@@ -64,6 +64,7 @@ typedef struct journal {
     bool full;                        /* everything is answered -EAGAIN */
     bool holds[ASK_FORGET + 1];       /* not answered */
     sut_status fails[ASK_FORGET + 1]; /* answered so */
+    uint64_t damaged;                 /* 0: no record is */
     uint32_t reads, saves;
     uint64_t random;
     char outcome[16][64]; /* the last ones, of `delivery` */

@@ -8,9 +8,10 @@
 #include "state.h"
 
 #define CORE_CHUNK_ENTRIES     64
-#define CORE_ROUTES_OF_EVENT   16  /* subjects that a publisher's session remembers */
-#define CORE_RETRY_JOURNAL_MS  50  /* a publisher is told to wait so long for room in the journal's queue */
-#define CORE_AGAIN_MS          100 /* after the journal failed or had no room */
+#define CORE_ROUTES_OF_EVENT   16   /* subjects that a publisher's session remembers */
+#define CORE_RETRY_JOURNAL_MS  50   /* a publisher is told to wait so long for room in the journal's queue */
+#define CORE_AGAIN_MS          100  /* after the journal failed or had no room */
+#define CORE_DAMAGED_MS        5000 /* a damaged record is looked at again after so long */
 #define CORE_STATE_MAX         (64u << 10)
 #define CORE_ATTEMPTS_KEPT     8
 #define CORE_ATTEMPT_TEXT      512 /* of code and message of one attempt */
@@ -170,6 +171,7 @@ struct core_group {
     char name[SUT_GROUP_NAME_MAX + 1];
     uint8_t name_len;
     core_filter filter;
+    uint64_t damaged;    /* the record at which it stands */
     bool paused, stored; /* stored: the journal knows it, so who subscribed may be told */
     bool live;           /* it has looked at all that was appended: appended events are offered to it */
     bool dirty, saving;
@@ -389,6 +391,7 @@ void core_group_collapse(sut_core *c, core_group *g);
 void core_window_drop(sut_core *c, core_group *g); /* the place is not touched */
 /* group_read.c */
 void core_group_read_more(sut_core *c, core_group *g);
+void core_group_skip_damaged(sut_core *c, core_group *g);
 void core_group_read_done(sut_core *c, const core_op *op, sut_status status, const core_found *found);
 /* An event that was appended; `*shared` is the one copy of it, made when the first group needs it. */
 void core_group_offer(sut_core *c, core_group *g, const sut_stored_event *event, core_event **shared);

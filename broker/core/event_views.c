@@ -36,6 +36,7 @@ static void view_group(const sut_core *c, const core_group *g, sut_core_group_vi
                                .lost_total = g->lost_total,
                                .gaps_total = g->gaps_total,
                                .missed_total = g->missed_total,
+                               .damaged = g->damaged,
                                .replay_from = g->replay.from,
                                .replay_to = g->replay.to,
                                .replay_at = g->replay.at,

@@ -143,6 +143,11 @@ sut_status sut_core_group_command(sut_core *c, uint64_t now_ns, const sut_group_
     case SUT_GROUP_PAUSE: set_paused(c, g, true); break;
     case SUT_GROUP_RESUME: set_paused(c, g, false); break;
     case SUT_GROUP_DELETE: st = erase(c, g, &a); break;
+    case SUT_GROUP_SKIP:
+        if (!g->damaged)
+            return fail(&a, -EBUSY, "the group stands at no damaged record");
+        core_group_skip_damaged(c, g);
+        break;
     case SUT_GROUP_STOP:
         if (!g->replay.on)
             return fail(&a, -EINVAL, "no replay of this group runs");

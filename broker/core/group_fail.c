@@ -167,6 +167,7 @@ static sut_status bury(sut_core *c, core_group *g, core_entry *entry)
     op->in_redrive = t && t->dead_id != 0;
     const sut_core_dead dead = {.dead_id = t ? t->dead_id : 0,
                                 .group = core_group_name(g),
+                                .generation = g->generation,
                                 .event = &entry->copy->event,
                                 .attempts = attempts,
                                 .attempt_count = count};

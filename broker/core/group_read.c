@@ -250,6 +250,23 @@ static void lose_below(sut_core *c, core_group *g, uint64_t oldest)
         tell_gap(c, g, first, last, "retention");
 }
 
+/* It is not to be had any more: the next one of its key has its turn, members are told. */
+void core_group_skip_damaged(sut_core *c, core_group *g)
+{
+    const uint64_t sequence = g->damaged;
+    core_entry *entry = core_window_find(&g->window, sequence);
+    g->damaged = 0;
+    if (entry && !entry->copy && (entry->state == CORE_ENTRY_HUNGRY || entry->state == CORE_ENTRY_DYING)) {
+        core_entry_unlist(c, g, entry);
+        core_entry_done(c, g, entry);
+    } else if (sequence >= g->read) {
+        g->read = sequence + 1;
+        g->place.from_time_us = 0;
+    }
+    tell_gap(c, g, sequence, sequence, "damaged");
+    core_group_wake(c, g);
+}
+
 static void give_body(sut_core *c, core_group *g, core_entry *entry, const sut_stored_event *event, bool first)
 {
     core_event *shared = NULL;
@@ -290,8 +307,9 @@ void core_group_read_done(sut_core *c, const core_op *op, sut_status status, con
 {
     core_group *g = op->group;
     g->reading = NULL;
+    g->damaged = status == -EBADMSG ? found->next : 0;
     if (status < 0)
-        core_group_later(c, g, CORE_AGAIN_MS);
+        core_group_later(c, g, g->damaged ? CORE_DAMAGED_MS : CORE_AGAIN_MS);
     else if (op->again)
         read_bodies(c, g, op, found);
     else

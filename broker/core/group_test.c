@@ -2,6 +2,7 @@
 #include "event_harness_test.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 
 TestSuite(group, .init = events_setup, .fini = events_teardown, .timeout = 10);
 
@@ -220,6 +221,61 @@ Test(group, retention_moves_the_cursor_and_tells_the_members)
     must_get_event(b, 4, 1);
     must_get_event(b, 5, 1);
     cr_assert_eq(group_view("late").missed_total, 3);
+}
+
+static sut_status skip(const char *group, char *error, size_t size)
+{
+    const sut_group_command cmd = {.action = SUT_GROUP_SKIP, .group = sut_str_from(group)};
+    sut_status st = sut_core_group_command(h.core, h.now, &cmd, error, size);
+    journal_run();
+    return st;
+}
+
+Test(group, it_stands_at_a_damaged_record_until_it_is_told_to_go_on)
+{
+    char error[128];
+    uint64_t b = peer_ready("user-2");
+    for (int i = 0; i < 5; i++)
+        must_publish(b, "user.made", NULL, "x");
+    const sub_options all = {.subjects = "user.*", .group = "late", .sequence = 1};
+    j->damaged = 3;
+    must_subscribe(b, 9, &all);
+    peer_acks(b, must_get_event(b, 1, 1));
+    peer_acks(b, must_get_event(b, 2, 1));
+    pass_events_ms(12000);
+    must_forget_markers(b);
+    must_get_nothing(b);
+    sut_core_group_view v = group_view("late");
+    cr_assert(v.damaged == 3 && v.cursor == 2);
+    cr_assert_eq(skip("late", error, sizeof error), 0);
+    must_get_gap(b, 3, 3, "damaged");
+    peer_acks(b, must_get_event(b, 4, 1));
+    peer_acks(b, must_get_event(b, 5, 1));
+    v = group_view("late");
+    cr_assert(v.damaged == 0 && v.cursor == 5 && v.missed_total == 1);
+    cr_assert_eq(skip("late", error, sizeof error), -EBUSY);
+    cr_assert_str_eq(error, "the group stands at no damaged record");
+}
+
+Test(group, a_damaged_body_that_is_read_again_holds_its_group_too)
+{
+    char error[128];
+    sut_core_event_limits l = SUT_CORE_EVENT_LIMITS_DEFAULT;
+    l.group_bytes = 0;
+    events_setup_with(&l);
+    uint64_t a = peer_ready("user-1");
+    const sub_options one = {.subjects = "user.*", .group = "one", .credits = 1};
+    must_subscribe(a, 7, &one);
+    for (int i = 0; i < 3; i++)
+        must_publish(a, "user.made", "k", "x");
+    j->damaged = 2;
+    peer_acks(a, must_get_event(a, 1, 1));
+    pass_events_ms(1000);
+    cr_assert_eq(group_view("one").damaged, 2);
+    cr_assert_eq(skip("one", error, sizeof error), 0);
+    must_get_gap(a, 2, 2, "damaged");
+    peer_acks(a, must_get_event(a, 3, 1));
+    cr_assert_eq(group_view("one").cursor, 3);
 }
 
 Test(group, bodies_that_have_no_room_are_read_again)

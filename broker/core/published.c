@@ -11,9 +11,9 @@ static void send_failure(sut_core *c, const core_session *s, uint64_t id, const 
     const sut_error_desc *desc = sut_platform_error(a->err);
     if (!desc)
         desc = sut_platform_error(SUT_ERR_INTERNAL);
-    const uint32_t retry = a->err == SUT_ERR_OVERLOADED                                      ? CORE_RETRY_JOURNAL_MS
-                           : a->err == SUT_ERR_STORAGE_FULL || a->err == SUT_ERR_UNAVAILABLE ? CORE_RETRY_UNKNOWN_MS
-                                                                                             : 0;
+    const bool storage =
+        a->err == SUT_ERR_STORAGE_FULL || a->err == SUT_ERR_UNAVAILABLE || a->err == SUT_ERR_OUTCOME_UNKNOWN;
+    const uint32_t retry = a->err == SUT_ERR_OVERLOADED ? CORE_RETRY_JOURNAL_MS : storage ? CORE_RETRY_UNKNOWN_MS : 0;
     sut_error_body body = {.code = sut_str_from(desc->code),
                            .message = a->message.len > 0 ? a->message : sut_str_from(desc->doc),
                            .retry_after_ms = retry,

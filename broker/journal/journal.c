@@ -9,6 +9,7 @@
 static _Thread_local struct {
     const sut_journal *of;
     char line[256];
+    uint64_t damaged;
 } s_last;
 
 sut_status journal_fail(const sut_journal *j, sut_status status, const char *fmt, ...)
@@ -18,7 +19,24 @@ sut_status journal_fail(const sut_journal *j, sut_status status, const char *fmt
     vsnprintf(s_last.line, sizeof s_last.line, fmt, ap);
     va_end(ap);
     s_last.of = j;
+    s_last.damaged = 0;
     return status;
+}
+
+sut_status journal_damaged(const sut_journal *j, uint64_t sequence, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s_last.line, sizeof s_last.line, fmt, ap);
+    va_end(ap);
+    s_last.of = j;
+    s_last.damaged = sequence;
+    return -EBADMSG;
+}
+
+uint64_t sut_journal_last_damage(const sut_journal *j)
+{
+    return s_last.of == j ? s_last.damaged : 0;
 }
 
 const char *sut_journal_last_error(const sut_journal *j)
@@ -118,6 +136,11 @@ sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_
 {
     *more = false;
     return j->ops->retain(j, now_us, r, more);
+}
+
+sut_status sut_journal_probe(sut_journal *j)
+{
+    return j->ops->probe(j);
 }
 
 sut_status sut_journal_get_stats(sut_journal *j, sut_journal_stats *out)

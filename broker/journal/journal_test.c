@@ -69,6 +69,15 @@ Test(journal, time_never_goes_back)
     cr_assert_eq(c.time_us, T0);
 }
 
+/* As a broker does: retention is looked at every second. */
+static void pass_time(int64_t from_us, int64_t us)
+{
+    const sut_journal_retention none = {.max_bytes = 1u << 30};
+    bool more;
+    for (int64_t at = 0; at < us; at += 1000000)
+        cr_assert_eq(sut_journal_retain(s_j, from_us + at, &none, &more), 0);
+}
+
 Test(journal, ids_are_known_across_a_restart)
 {
     sut_journal_event a = event_make(1), again = event_make(1), other = event_make(2);
@@ -81,6 +90,11 @@ Test(journal, ids_are_known_across_a_restart)
     }
     cr_assert_eq(stats_of(s_j).records, 2);
     sut_append_result r = append_one(s_j, T0 + INT64_C(601000000), &again);
+    cr_assert_eq(r.state, SUT_APPEND_DUPLICATE, "a leap of the clock is no time that has passed");
+    r = append_one(s_j, T0 + 2, &again);
+    cr_assert_eq(r.state, SUT_APPEND_DUPLICATE);
+    pass_time(T0 + 2, INT64_C(603000000));
+    r = append_one(s_j, T0 + INT64_C(603000000), &again);
     cr_assert_eq(r.state, SUT_APPEND_TAKEN, "the window is over");
 }
 
@@ -272,6 +286,34 @@ Test(journal, dead_letters)
     cr_assert_eq(sut_journal_dead_remove(s_j, ids, 2), -ENOENT);
     cr_assert_eq(sut_journal_dead_get(s_j, 1, note_dead, got), -ENOENT, "the other one was removed");
     cr_assert_eq(sut_journal_dead_get(s_j, 2, note_dead, got), 0);
+}
+
+Test(journal, what_is_buried_again_stays_one_letter)
+{
+    uint64_t first, id;
+    sut_dead_letter d = {.group = SUT_STR("mail"), .generation = 1, .died_us = T0, .event = event_make(3)};
+    d.event.sequence = 3;
+    cr_assert_eq(sut_journal_dead_put(s_j, &d, &first), 0);
+    cr_assert_eq(sut_journal_dead_put(s_j, &d, &id), 0);
+    cr_assert_eq(id, first);
+    sut_journal_close(s_j);
+    s_j = journal_open(&s_folder, 0);
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first, "across restarts");
+    cr_assert_eq(stats_of(s_j).dead, 1);
+    d.generation = 2;
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 1, "a replay is another generation");
+    d.group = SUT_STR("feed");
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 2);
+    d.group = SUT_STR("mail");
+    d.generation = 1;
+    cr_assert_eq(sut_journal_dead_remove(s_j, &first, 1), 0);
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 3, "one that was dropped may die again");
+    bool more;
+    const sut_journal_retention all = {.dead_age_us = 1};
+    cr_assert_eq(sut_journal_retain(s_j, T0 + 10, &all, &more), 0);
+    cr_assert_eq(stats_of(s_j).dead, 0);
+    cr_assert(sut_journal_dead_put(s_j, &d, &id) == 0 && id == first + 4);
+    cr_assert_eq(sut_journal_verify(s_j, NULL, NULL), 0);
 }
 
 Test(journal, retention_by_age_and_bytes)

@@ -20,7 +20,8 @@
 #include <lmdb.h>
 #include <stdatomic.h>
 
-#define DELAYED_KEY 16
+#define DELAYED_KEY  16
+#define SOURCE_BYTES (RECORD_HEAD + 16) /* epoch, number; then the name */
 
 typedef struct engine_state { /* in the order of the record */
     uint64_t next;            /* sequence */
@@ -28,6 +29,7 @@ typedef struct engine_state { /* in the order of the record */
     uint64_t record_bytes;
     uint64_t delayed_number, dead_next;
     uint64_t ids_next, ids_logged; /* commits; ids in the table */
+    uint64_t first;                /* the lowest sequence that the log has, `next` if it is empty */
 } engine_state;
 
 typedef struct engine {
@@ -43,6 +45,8 @@ typedef struct engine {
     uint32_t dedup_max;
     int64_t dedup_us;
     engine_state state;  /* as committed; the writer's */
+    int64_t clock_us;    /* the id window's, see engine_clock; the writer's … */
+    int64_t wall_us;     /* … and what the wall clock was then */
     id_window *window;   /* the writer's */
     source_table *marks; /* the writer's */
     atomic_size_t window_count, file_seen;
@@ -70,6 +74,10 @@ sut_status engine_put_state(engine *e, MDB_txn *txn, const engine_state *state);
 bool engine_inside(const engine *e, const MDB_val *v);
 /* engine_inside, then the checksum. */
 record_fault engine_check(const engine *e, record_salt salt, const MDB_val *v);
+/* A named record: the name is in it too, at `at`, so that the checksum covers it (its length is the head's u16; 0: from
+ * before that). *end: where the name ends. */
+record_fault engine_check_named(const engine *e, record_salt salt, const MDB_val *k, const MDB_val *v, size_t at,
+                                size_t *end);
 record_fault engine_event(const engine *e, record_salt salt, const MDB_val *v, sut_journal_event *out);
 static inline MDB_val engine_key(const char *name)
 {
@@ -81,18 +89,28 @@ static inline MDB_val engine_number_key(size_t *n)
 }
 /* The number that a key of an MDB_INTEGERKEY table holds; false if it cannot be one. */
 bool engine_key_number(const engine *e, const MDB_val *k, uint64_t *out);
-/* The lowest sequence of the log, state.next if it is empty. */
-sut_status engine_first(const engine *e, MDB_txn *txn, uint64_t next, uint64_t *first);
 
 /* Space: lmdb_space.c */
 sut_status engine_room(engine *e, size_t bytes);            /* -ENOSPC if an append of so many bytes must not begin */
 sut_status engine_free_pages(const engine *e, size_t *out); /* counted in the free list */
 size_t engine_used_file_pages(const engine *e);
 
-/* The id log: lmdb_ids.c */
+/* Marks of dead letters: lmdb_dead_mark.c. *id: the letter's that there is of this event in this group, or 0. */
+sut_status engine_find_dead(const engine *e, MDB_txn *txn, const sut_dead_letter *d, uint64_t *id);
+sut_status engine_mark_dead(const engine *e, MDB_txn *txn, const sut_dead_letter *d);
+sut_status engine_unmark_dead(const engine *e, MDB_txn *txn, const sut_dead_letter *d);
+
+/* Faults in the mapped file end the process in words: lmdb_guard.c.*/
+void engine_guard(const engine *e, const char *path); /* before the file is opened */
+void engine_guard_map(const engine *e);               /* where it is mapped is known now */
+void engine_unguard(const engine *e);
+
+/* The id log: lmdb_ids.c. Its clock begins where the log ends and goes on as retention is called, in small steps only,
+ * so that neither a leap of the wall clock nor the time when nobody had the journal open makes ids forgotten. */
+int64_t engine_clock(engine *e, int64_t now_us);
 sut_status engine_load_ids(engine *e, MDB_txn *txn);
 sut_status engine_log_ids(engine *e, MDB_txn *txn, engine_state *s, const sut_buf *entries);
-sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, int64_t now_us, unsigned max);
+sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, unsigned max);
 
 /* The functions of the table. */
 sut_status lmdb_write(sut_journal *j, journal_write *w);
@@ -103,6 +121,7 @@ sut_status lmdb_each_value(sut_journal *j, sut_str prefix, sut_journal_value_fn 
 sut_status lmdb_dead_each(sut_journal *j, const sut_dead_query *q, sut_dead_fn fn, void *arg);
 sut_status lmdb_dead_get(sut_journal *j, uint64_t id, sut_dead_fn fn, void *arg);
 sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r, bool *more);
+sut_status lmdb_probe(sut_journal *j);
 sut_status lmdb_get_stats(sut_journal *j, sut_journal_stats *out);
 sut_status lmdb_verify(sut_journal *j, sut_journal_report_fn report, void *arg);
 sut_status lmdb_backup(sut_journal *j, const char *path);

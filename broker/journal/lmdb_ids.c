@@ -8,6 +8,19 @@
 #define RECORD_IDS  4096              /* a record, so that none is larger than a record may be */
 #define IDS_HEAD    (RECORD_HEAD + 8) /* when */
 
+#define CLOCK_STEP_US INT64_C(5000000)
+
+int64_t engine_clock(engine *e, int64_t now_us)
+{
+    const int64_t step = e->wall_us ? now_us - e->wall_us : 0;
+    if (e->clock_us == 0)
+        e->clock_us = now_us;
+    if (step > 0)
+        e->clock_us += step < CLOCK_STEP_US ? step : CLOCK_STEP_US;
+    e->wall_us = now_us;
+    return e->clock_us;
+}
+
 static size_t entries_of(const MDB_val *v)
 {
     return (v->mv_size - IDS_HEAD) / ENTRY_BYTES;
@@ -45,11 +58,13 @@ static sut_status load_with(engine *e, MDB_cursor *c)
     size_t count = 0;
     uint64_t number = 0;
     int rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
+    if (!rc && !check_ids(e, &v))
+        e->clock_us = time_of(&v);
     for (; !rc; rc = mdb_cursor_get(c, &k, &v, MDB_PREV)) {
         record_fault f = engine_key_number(e, &k, &number) ? check_ids(e, &v) : RECORD_CONTENT;
         if (f)
             return engine_bad_record(e, "ids", number, f);
-        if (count >= e->dedup_max || e->state.last_us - time_of(&v) > e->dedup_us)
+        if (count >= e->dedup_max || e->clock_us - time_of(&v) > e->dedup_us)
             break;
         count += entries_of(&v);
     }
@@ -61,7 +76,7 @@ static sut_status load_with(engine *e, MDB_cursor *c)
         if (status)
             return status;
     }
-    id_window_expire(e->window, e->state.last_us);
+    id_window_expire(e->window, e->clock_us);
     atomic_store(&e->window_count, id_window_count(e->window));
     return rc == MDB_NOTFOUND ? 0 : engine_fail(e, rc, "reading the id log");
 }
@@ -80,7 +95,7 @@ sut_status engine_load_ids(engine *e, MDB_txn *txn)
 static sut_status log_some(engine *e, MDB_txn *txn, engine_state *s, const uint8_t *entries, size_t bytes)
 {
     uint8_t head[IDS_HEAD] = {0};
-    store_u64(head + RECORD_HEAD, (uint64_t)s->last_us);
+    store_u64(head + RECORD_HEAD, (uint64_t)e->clock_us);
     sut_buf_reset(&e->scratch);
     sut_status status = sut_buf_append(&e->scratch, head, sizeof head);
     if (!status)
@@ -105,7 +120,7 @@ sut_status engine_log_ids(engine *e, MDB_txn *txn, engine_state *s, const sut_bu
     return status;
 }
 
-sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, int64_t now_us, unsigned max)
+sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, unsigned max)
 {
     MDB_cursor *c;
     MDB_val k, v;
@@ -115,7 +130,7 @@ sut_status engine_trim_ids(engine *e, MDB_txn *txn, engine_state *s, int64_t now
     while (max-- && !(rc = mdb_cursor_get(c, &k, &v, MDB_FIRST))) {
         /* a damaged one is of no use to anybody: its count is unknown, and the total only decides when to trim */
         size_t count = check_ids(e, &v) ? 0 : entries_of(&v);
-        if (count && now_us - time_of(&v) <= e->dedup_us && s->ids_logged < e->dedup_max + count)
+        if (count && e->clock_us - time_of(&v) <= e->dedup_us && s->ids_logged < e->dedup_max + count)
             break;
         rc = mdb_cursor_del(c, 0);
         if (rc)

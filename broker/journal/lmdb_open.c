@@ -2,6 +2,7 @@
 #include "lmdb_engine.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +30,8 @@ static sut_status take_lock(engine *e, const char *path)
     if (flock(e->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
         if (ftruncate(e->lock_fd, 0) || pwrite(e->lock_fd, owner, (size_t)n, 0) != n)
-            return journal_fail(&e->base, errno ? -errno : -EIO, "%s: %s", name, strerror(errno));
-        return 0;
+            sut_log(SUT_WARN, "journal", "lock.unnamed", SUT_KV("file", name), SUT_KV("error", strerror(errno)));
+        return 0; /* the lock is what counts; a full disk must not keep anybody from reading */
     }
     if (errno != EWOULDBLOCK)
         return journal_fail(&e->base, -errno, "%s: %s", name, strerror(errno));
@@ -96,6 +97,9 @@ static sut_status check_size(engine *e)
     if (fstat(e->data_fd, &st))
         return journal_fail(&e->base, -errno, "asking for the file's size: %s", strerror(errno));
     e->page_size = main_stat.ms_psize;
+    if (e->page_size < 512 || e->page_size > 65536 || e->page_size & (e->page_size - 1))
+        return journal_fail(&e->base, -EBADMSG, "the file's header is damaged: its pages cannot have %zu bytes",
+                            e->page_size);
     e->map_pages = info.me_mapsize / e->page_size;
     size_t has = (size_t)st.st_size / e->page_size;
     if (info.me_last_pgno >= has && has > 0)
@@ -109,10 +113,12 @@ static sut_status open_env(engine *e, const sut_lmdb_options *opt)
     unsigned flags = MDB_NOTLS | (opt->read_only ? MDB_RDONLY : 0) | (opt->no_sync ? MDB_NOSYNC : 0);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     int rc = mdb_env_create(&e->env), dead = 0;
-    if (!rc)
-        rc = mdb_env_set_maxdbs(e->env, 8);
+    if (rc)
+        return engine_fail(e, rc, opt->path);
+    rc = mdb_env_set_maxdbs(e->env, 8);
     if (!rc && opt->map_bytes)
         rc = mdb_env_set_mapsize(e->env, (opt->map_bytes + page - 1) / page * page);
+    engine_guard(e, opt->path);
     if (!rc)
         rc = mdb_env_open(e->env, opt->path, flags, 0600);
     if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
@@ -181,7 +187,7 @@ static sut_status read_header(engine *e, MDB_txn *txn)
 static sut_status create(engine *e, const char *path)
 {
     MDB_txn *txn;
-    engine_state first = {.next = 1, .dead_next = 1, .ids_next = 1};
+    engine_state first = {.first = 1, .next = 1, .dead_next = 1, .ids_next = 1};
     sut_status status = engine_begin(e, true, &txn);
     if (status)
         return status;
@@ -224,6 +230,7 @@ static void lmdb_close(sut_journal *j)
     e->moved = sut_journal_batch_unref(e->moved);
     if (e->env)
         mdb_env_close(e->env);
+    engine_unguard(e);
     if (e->lock_fd >= 0)
         close(e->lock_fd);
     e->window = id_window_free(e->window);
@@ -240,6 +247,7 @@ static const journal_ops s_ops = {.write = lmdb_write,
                                   .dead_each = lmdb_dead_each,
                                   .dead_get = lmdb_dead_get,
                                   .retain = lmdb_retain,
+                                  .probe = lmdb_probe,
                                   .get_stats = lmdb_get_stats,
                                   .verify = lmdb_verify,
                                   .backup = lmdb_backup,
@@ -269,6 +277,7 @@ static sut_status open_engine(engine *e, const sut_lmdb_options *opt)
         status = find_map(e);
     if (status)
         return status;
+    engine_guard_map(e);
     int rc = mdb_env_stat(e->env, &main_stat);
     if (rc)
         return engine_fail(e, rc, "asking the environment");

@@ -11,8 +11,24 @@ static bool wanted(const sut_journal_query *q, sut_str subject)
     return q->pattern_count == 0;
 }
 
+/* A log has no gaps: a sequence that is not there was on a page that is damaged, or is pointed at no more. */
+static sut_status missing(const engine *e, uint64_t from, uint64_t to)
+{
+    return journal_damaged(&e->base, from, "records %llu to %llu of the table log are missing",
+                           (unsigned long long)from, (unsigned long long)to);
+}
+
+static sut_status unreadable(const engine *e, int rc, uint64_t sequence)
+{
+    sut_status status = engine_fail(e, rc, "reading the log");
+    return status != -EBADMSG ? status
+                              : journal_damaged(&e->base, sequence, "the page of record %llu of the table log: %s",
+                                                (unsigned long long)sequence, mdb_strerror(rc));
+}
+
 /* Damage behind something good is left for the next read, which then begins with it. */
-static sut_status scan(const engine *e, MDB_cursor *c, const sut_journal_query *q, batch_maker *m, uint64_t *next)
+static sut_status scan(const engine *e, MDB_cursor *c, const sut_journal_query *q, batch_maker *m, uint64_t *next,
+                       uint64_t end)
 {
     size_t from = *next;
     MDB_val k = engine_number_key(&from), v;
@@ -20,9 +36,11 @@ static sut_status scan(const engine *e, MDB_cursor *c, const sut_journal_query *
     for (size_t looked = 0; !rc && looked < q->max_scan && m->count < q->max_events; looked++) {
         sut_journal_event ev;
         uint64_t sequence = *next;
-        record_fault f = engine_key_number(e, &k, &sequence) ? engine_event(e, SALT_EVENT, &v, &ev) : RECORD_CONTENT;
-        if (!f && sequence > q->to)
+        if (*next > q->to)
             break;
+        record_fault f = engine_key_number(e, &k, &sequence) ? engine_event(e, SALT_EVENT, &v, &ev) : RECORD_CONTENT;
+        if (sequence != *next)
+            return m->count ? 0 : missing(e, *next, sequence > *next && sequence < end ? sequence - 1 : end - 1);
         if (f || ev.sequence != sequence)
             return m->count ? 0 : engine_bad_record(e, "log", sequence, f ? f : RECORD_CONTENT);
         if (wanted(q, ev.subject)) {
@@ -35,7 +53,9 @@ static sut_status scan(const engine *e, MDB_cursor *c, const sut_journal_query *
         *next = sequence + 1;
         rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
     }
-    return rc && rc != MDB_NOTFOUND ? engine_fail(e, rc, "reading the log") : 0;
+    if (rc == MDB_NOTFOUND)
+        return *next < end && *next <= q->to && !m->count ? missing(e, *next, end - 1) : 0;
+    return rc && !m->count ? unreadable(e, rc, *next) : 0;
 }
 
 static sut_status read_in(const engine *e, MDB_txn *txn, const sut_journal_query *q, batch_maker *m, uint64_t *next,
@@ -44,15 +64,14 @@ static sut_status read_in(const engine *e, MDB_txn *txn, const sut_journal_query
     MDB_cursor *c;
     engine_state s;
     sut_status status = engine_get_state(e, txn, &s);
-    if (!status)
-        status = engine_first(e, txn, s.next, oldest);
     if (status)
         return status;
+    *oldest = s.first;
     *next = q->from < *oldest ? *oldest : q->from;
     int rc = mdb_cursor_open(txn, e->log, &c);
     if (rc)
         return engine_fail(e, rc, "opening the log");
-    status = scan(e, c, q, m, next);
+    status = scan(e, c, q, m, next, s.next);
     mdb_cursor_close(c);
     return status;
 }
@@ -95,22 +114,33 @@ static sut_status time_at(const engine *e, MDB_txn *txn, uint64_t sequence, int6
     return 0;
 }
 
+/* The time of the first record from `*at` on that is sound; *at becomes `high` if there is none. */
+static sut_status sound_time(const engine *e, MDB_txn *txn, uint64_t *at, uint64_t high, int64_t *time_us)
+{
+    for (; *at < high; ++*at) {
+        sut_status status = time_at(e, txn, *at, time_us);
+        if (status != -EBADMSG)
+            return status;
+    }
+    return 0;
+}
+
 /* Sequences have no gaps and times never go back, so that halving needs no index of times. */
 static sut_status seek_in(const engine *e, MDB_txn *txn, int64_t time_us, uint64_t *sequence)
 {
     engine_state s;
     uint64_t low = 0, high = 0;
     sut_status status = engine_get_state(e, txn, &s);
-    if (!status)
-        status = engine_first(e, txn, s.next, &low);
-    if (!status)
+    if (!status) {
+        low = s.first;
         high = s.next;
+    }
     for (; !status && low < high;) {
-        uint64_t middle = low + (high - low) / 2;
+        uint64_t middle = low + (high - low) / 2, sound = middle;
         int64_t at = 0;
-        status = time_at(e, txn, middle, &at);
-        if (!status && at < time_us)
-            low = middle + 1;
+        status = sound_time(e, txn, &sound, high, &at);
+        if (!status && sound < high && at < time_us)
+            low = sound + 1;
         else
             high = middle;
     }

@@ -66,6 +66,8 @@ static sut_status remove_first(retaining *r, MDB_cursor *c, size_t count)
         int rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
         if (rc)
             return engine_fail(r->e, rc, "reading the log's begin");
+        uint64_t sequence = r->state.first;
+        r->state.first = (engine_key_number(r->e, &k, &sequence) ? sequence : r->state.first) + 1;
         r->state.record_bytes -= v.mv_size < r->state.record_bytes ? v.mv_size : r->state.record_bytes;
         rc = mdb_cursor_del(c, 0);
         if (rc)
@@ -102,6 +104,9 @@ static sut_status dead_in(retaining *r, MDB_cursor *c, sut_arena *a)
             continue;
         if (r->now_us - d.died_us <= r->rule->dead_age_us)
             return 0;
+        sut_status status = engine_unmark_dead(r->e, r->txn, &d);
+        if (status)
+            return status;
         rc = mdb_cursor_del(c, 0);
         if (rc)
             break;
@@ -139,6 +144,7 @@ sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retenti
 {
     engine *e = engine_of(j);
     retaining r = {.e = e, .state = e->state, .now_us = now_us, .rule = rule};
+    (void)engine_clock(e, now_us);
     sut_status status = surplus(e, rule, &r.surplus);
     if (!status)
         status = engine_begin(e, true, &r.txn);
@@ -149,7 +155,7 @@ sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retenti
     if (!status)
         status = retain_dead(&r);
     if (!status)
-        status = engine_trim_ids(e, r.txn, &r.state, now_us, STEP_RECORDS);
+        status = engine_trim_ids(e, r.txn, &r.state, STEP_RECORDS);
     r.changed |= ids != r.state.ids_logged;
     if (status || !r.changed)
         mdb_txn_abort(r.txn);

@@ -6,10 +6,12 @@
 #include "lmdb_engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #define RESERVE_MIN    32
 #define RESERVE_MAX    4096
 #define OVERHEAD_PAGES 24 /* a transaction's copies of tree pages, and the free list's own */
+#define PROBE_BYTES    (256u << 10)
 
 size_t engine_used_file_pages(const engine *e)
 {
@@ -59,4 +61,29 @@ sut_status engine_room(engine *e, size_t bytes)
                             tail + e->free_guess);
     e->free_guess -= need < e->free_guess ? need : e->free_guess;
     return 0;
+}
+
+/* Room for a usual batch behind what is used, so that not the first page that happens to be free decides. It is kept
+ * for the file, which grows into it; the file's size stays as it is. */
+static sut_status ask_disk(const engine *e)
+{
+    off_t used = (off_t)(engine_used_file_pages(e) * e->page_size), map = (off_t)(e->map_pages * e->page_size);
+    off_t len = map - used < (off_t)PROBE_BYTES ? map - used : (off_t)PROBE_BYTES;
+    if (len <= 0 || fallocate(e->data_fd, FALLOC_FL_KEEP_SIZE, used, len) == 0 || errno == EOPNOTSUPP ||
+        errno == ENOSYS)
+        return 0;
+    return journal_fail(&e->base, -errno, "asking the disk for room: %s", strerror(errno));
+}
+
+sut_status lmdb_probe(sut_journal *j)
+{
+    engine *e = engine_of(j);
+    engine_state state = e->state;
+    MDB_txn *txn;
+    sut_status status = engine_room(e, 0);
+    if (!status)
+        status = ask_disk(e);
+    if (!status)
+        status = engine_begin(e, true, &txn);
+    return status ? status : engine_commit(e, txn, &state);
 }

@@ -123,6 +123,67 @@ static void spoil_header(int version)
     mdb_env_close(env);
 }
 
+typedef struct raw {
+    MDB_env *env;
+    MDB_txn *txn;
+} raw;
+
+static raw raw_open(void)
+{
+    raw r;
+    cr_assert_eq(mdb_env_create(&r.env) || mdb_env_set_maxdbs(r.env, 8) || mdb_env_open(r.env, s_folder.path, 0, 0600),
+                 0);
+    cr_assert_eq(mdb_txn_begin(r.env, NULL, 0, &r.txn), 0);
+    return r;
+}
+
+/* Rewrites a record without `cut` bytes at `at`, as an older build wrote it. */
+static void raw_shorten(const raw *r, const char *table, const char *key, record_salt salt, size_t at, size_t cut)
+{
+    uint8_t bytes[512];
+    MDB_dbi dbi;
+    MDB_val k = {strlen(key), (void *)(uintptr_t)key}, v;
+    cr_assert_eq(mdb_dbi_open(r->txn, table, 0, &dbi) || mdb_get(r->txn, dbi, &k, &v), 0);
+    size_t len = v.mv_size - cut;
+    memcpy(bytes, v.mv_data, at);
+    memcpy(bytes + at, (const uint8_t *)v.mv_data + at + cut, len - at);
+    record_seal(salt, 0, bytes, len);
+    v = (MDB_val){len, bytes};
+    cr_assert_eq(mdb_put(r->txn, dbi, &k, &v, 0), 0);
+}
+
+static void note_value(void *arg, sut_str name, sut_str value)
+{
+    snprintf(arg, 64, "%.*s=%.*s", SUT_STR_FMT(name), SUT_STR_FMT(value));
+}
+
+Test(lmdb, records_of_older_builds_are_read)
+{
+    char seen[64] = "";
+    sut_journal *j = journal_open(&s_folder, 0);
+    sut_journal_value place = {SUT_STR("group.a"), SUT_STR("here")};
+    sut_journal_event e = event_of("auth", 1, 7);
+    fill(j, 1, 5);
+    append_one(j, T0 + 9, &e);
+    cr_assert_eq(sut_journal_put(j, &place, 1), 0);
+    sut_journal_close(j);
+    raw r = raw_open();
+    raw_shorten(&r, "meta", "state", SALT_STATE, RECORD_HEAD + 7 * 8, 8);             /* no first sequence */
+    raw_shorten(&r, "values", "group.a", SALT_VALUE, RECORD_HEAD, strlen("group.a")); /* no name */
+    raw_shorten(&r, "sources", "auth", SALT_SOURCE, RECORD_HEAD + 16, strlen("auth"));
+    cr_assert_eq(mdb_txn_commit(r.txn), 0);
+    mdb_env_close(r.env);
+    j = journal_open(&s_folder, 0);
+    cr_assert(stats_of(j).first == 1 && stats_of(j).next == 7);
+    cr_assert_eq(sut_journal_verify(j, NULL, NULL), 0);
+    cr_assert_eq(sut_journal_each_value(j, SUT_STR("group."), note_value, seen), 0);
+    cr_assert_str_eq(seen, "group.a=here");
+    cr_assert_eq(append_one(j, T0 + 10, &e).state, SUT_APPEND_DUPLICATE);
+    fill(j, 100, 1);
+    cr_assert_eq(sut_journal_verify(j, NULL, NULL), 0);
+    sut_journal_close(j);
+}
+
 Test(lmdb, other_formats_and_other_files_are_refused_in_words)
 {
     char error[256], name[128];

@@ -20,10 +20,12 @@ static sut_status put_value(engine *e, MDB_txn *txn, const sut_journal_value *va
     sut_buf_reset(&e->scratch);
     sut_status status = sut_buf_append(&e->scratch, "\0\0\0\0\0\0\0", RECORD_HEAD);
     if (!status)
+        status = sut_buf_append(&e->scratch, value->name.ptr, value->name.len);
+    if (!status)
         status = sut_buf_append(&e->scratch, value->value.ptr, value->value.len);
     if (status)
         return status;
-    record_seal(SALT_VALUE, 0, e->scratch.data, e->scratch.len);
+    record_seal(SALT_VALUE, (uint16_t)value->name.len, e->scratch.data, e->scratch.len);
     v = (MDB_val){e->scratch.len, e->scratch.data};
     int rc = mdb_put(txn, e->values, &k, &v, 0);
     return rc ? engine_fail(e, rc, "writing a value") : 0;
@@ -47,10 +49,11 @@ static sut_status each_value_in(const engine *e, MDB_cursor *c, sut_str prefix, 
             return journal_fail(&e->base, -EBADMSG, "a key of the table values is damaged");
         if (name.len < prefix.len || (prefix.len && memcmp(name.ptr, prefix.ptr, prefix.len) != 0))
             return 0;
-        record_fault f = engine_check(e, SALT_VALUE, &v);
+        size_t at = RECORD_HEAD;
+        record_fault f = engine_check_named(e, SALT_VALUE, &k, &v, RECORD_HEAD, &at);
         if (f)
             return journal_fail(&e->base, -EBADMSG, "the value %.*s %s", SUT_STR_FMT(name), record_fault_text(f));
-        fn(arg, name, (sut_str){(const char *)v.mv_data + RECORD_HEAD, v.mv_size - RECORD_HEAD});
+        fn(arg, name, (sut_str){(const char *)v.mv_data + at, v.mv_size - at});
     }
     return rc == MDB_NOTFOUND ? 0 : engine_fail(e, rc, "reading values");
 }
@@ -76,8 +79,13 @@ sut_status lmdb_each_value(sut_journal *j, sut_str prefix, sut_journal_value_fn 
 static sut_status put_one_dead(engine *e, MDB_txn *txn, engine_state *s, journal_dead_op *op)
 {
     sut_dead_letter d = *op->put;
-    if (d.id == 0)
+    d.generation &= 0xffffff;
+    if (d.id == 0) {
+        sut_status status = engine_find_dead(e, txn, &d, &op->id);
+        if (status || op->id)
+            return status;
         d.id = s->dead_next;
+    }
     if (d.id >= s->dead_next)
         s->dead_next = d.id + 1;
     op->id = d.id;
@@ -88,7 +96,24 @@ static sut_status put_one_dead(engine *e, MDB_txn *txn, engine_state *s, journal
     size_t number = d.id;
     MDB_val k = engine_number_key(&number), v = {e->scratch.len, e->scratch.data};
     int rc = mdb_put(txn, e->dead, &k, &v, 0);
-    return rc ? engine_fail(e, rc, "writing a dead letter") : 0;
+    return rc ? engine_fail(e, rc, "writing a dead letter") : engine_mark_dead(e, txn, &d);
+}
+
+/* Without a mark if the letter cannot be read: one that leads nowhere is not believed. */
+static sut_status unmark(engine *e, MDB_txn *txn, MDB_val *k)
+{
+    MDB_val v;
+    sut_arena *a;
+    sut_dead_letter d;
+    if (mdb_get(txn, e->dead, k, &v))
+        return 0;
+    sut_status status = sut_arena_new(&a, 0);
+    if (status)
+        return status;
+    if (engine_inside(e, &v) && !record_get_dead(v.mv_data, v.mv_size, a, &d))
+        status = engine_unmark_dead(e, txn, &d);
+    sut_arena_free(a);
+    return status;
 }
 
 static sut_status remove_dead(engine *e, MDB_txn *txn, journal_dead_op *op)
@@ -96,6 +121,9 @@ static sut_status remove_dead(engine *e, MDB_txn *txn, journal_dead_op *op)
     for (size_t i = 0; i < op->remove_count; i++) {
         size_t number = op->remove[i];
         MDB_val k = engine_number_key(&number);
+        sut_status status = unmark(e, txn, &k);
+        if (status)
+            return status;
         int rc = mdb_del(txn, e->dead, &k, NULL);
         if (rc && rc != MDB_NOTFOUND)
             return engine_fail(e, rc, "removing a dead letter");

@@ -29,8 +29,9 @@ static sut_status load_mark(writing *w, sut_str name, source_mark **out)
     int rc = mdb_get(w->txn, e->sources, &k, &v);
     if (rc && rc != MDB_NOTFOUND)
         return engine_fail(e, rc, "reading a source's mark");
-    record_fault f = rc ? RECORD_OK : engine_check(e, SALT_SOURCE, &v);
-    if (f || (!rc && v.mv_size != RECORD_HEAD + 16))
+    size_t end = 0;
+    record_fault f = rc ? RECORD_OK : engine_check_named(e, SALT_SOURCE, &k, &v, SOURCE_BYTES, &end);
+    if (f || (!rc && v.mv_size != end))
         return journal_fail(&e->base, -EBADMSG, "the mark of source %.*s %s", SUT_STR_FMT(name),
                             record_fault_text(f ? f : RECORD_CONTENT));
     sut_status status = source_table_add(e->marks, name, out);
@@ -80,7 +81,7 @@ static sut_status judge_by_id(writing *w, const sut_journal_event *ev, uint64_t 
         r->sequence = before->sequence;
         return 0;
     }
-    id_seen seen = {.sequence = sequence, .time_us = w->now_us};
+    id_seen seen = {.sequence = sequence, .time_us = w->e->clock_us};
     memcpy(seen.id, ev->id, sizeof seen.id);
     sut_status status = sut_buf_append(&w->ids, seen.id, sizeof seen.id);
     if (!status)
@@ -184,13 +185,14 @@ static sut_status put_marks(writing *w)
 {
     source_mark *m;
     for (size_t i = 0; (m = source_table_changed(w->e->marks, i)); i++) {
-        uint8_t bytes[RECORD_HEAD + 16];
+        uint8_t bytes[SOURCE_BYTES + SUT_SOURCE_MAX];
         if (!m->dirty) /* written already: it changed more than once */
             continue;
         store_u64(bytes + RECORD_HEAD, m->epoch);
         store_u64(bytes + RECORD_HEAD + 8, m->number);
-        record_seal(SALT_SOURCE, 0, bytes, sizeof bytes);
-        MDB_val k = {m->name_len, m->name}, v = {sizeof bytes, bytes};
+        memcpy(bytes + SOURCE_BYTES, m->name, m->name_len);
+        record_seal(SALT_SOURCE, (uint16_t)m->name_len, bytes, SOURCE_BYTES + m->name_len);
+        MDB_val k = {m->name_len, m->name}, v = {SOURCE_BYTES + m->name_len, bytes};
         int rc = mdb_put(w->txn, w->e->sources, &k, &v, 0);
         if (rc)
             return engine_fail(w->e, rc, "writing a source's mark");
@@ -209,7 +211,7 @@ static sut_status write_in(writing *w, journal_write *job)
     if (!status)
         status = engine_log_ids(w->e, w->txn, &w->state, &w->ids);
     if (!status && w->ids.len)
-        status = engine_trim_ids(w->e, w->txn, &w->state, w->now_us, 4);
+        status = engine_trim_ids(w->e, w->txn, &w->state, 4);
     if (!status)
         status = engine_put_values(w->e, w->txn, job->values, job->value_count);
     if (!status)
@@ -249,7 +251,7 @@ sut_status lmdb_write(sut_journal *j, journal_write *job)
         return status;
     sut_buf_init(&w.ids, 0);
     if (job->group_count)
-        id_window_expire(e->window, w.now_us);
+        id_window_expire(e->window, e->clock_us ? e->clock_us : engine_clock(e, job->now_us));
     status = write_in(&w, job);
     w.changed |= job->value_count || job->dead_count;
     if (status || !w.changed)

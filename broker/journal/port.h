@@ -33,6 +33,7 @@ typedef struct journal_ops {
     sut_status (*dead_each)(sut_journal *j, const sut_dead_query *q, sut_dead_fn fn, void *arg);
     sut_status (*dead_get)(sut_journal *j, uint64_t id, sut_dead_fn fn, void *arg);
     sut_status (*retain)(sut_journal *j, int64_t now_us, const sut_journal_retention *r, bool *more);
+    sut_status (*probe)(sut_journal *j);
     sut_status (*get_stats)(sut_journal *j, sut_journal_stats *out);
     sut_status (*verify)(sut_journal *j, sut_journal_report_fn report, void *arg);
     sut_status (*backup)(sut_journal *j, const char *path);
@@ -48,6 +49,8 @@ SUT_MUST_CHECK sut_status journal_write_all(sut_journal *j, journal_write *w);
 bool journal_value_ok(const sut_journal_value *v);
 
 /* Keeps the line for sut_journal_last_error of this thread and returns `status`. */
+sut_status journal_damaged(const sut_journal *j, uint64_t sequence, const char *fmt, ...)
+    SUT_PRINTF(3, 4); /* -EBADMSG */
 sut_status journal_fail(const sut_journal *j, sut_status status, const char *fmt, ...) SUT_PRINTF(3, 4);
 
 #endif

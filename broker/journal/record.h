@@ -43,9 +43,10 @@ SUT_MUST_CHECK record_fault record_get_event(record_salt salt, const uint8_t *by
 /* What comes behind the check: for bytes that were checked already. */
 SUT_MUST_CHECK record_fault record_decode_event(const uint8_t *bytes, size_t len, sut_journal_event *out);
 
-/* A dead letter: the common head, u64 id at 8, i64 died at 16, u32 flags at 24, u32 length of what describes it at 28
- * (group, then the attempts: u32 attempt, i64 time, three strings; a string is u16 length and bytes), then an event's
- * record without a check of its own. -EINVAL for a string past 65,535 bytes or more than 65,535 attempts. */
+/* A dead letter: the common head, u64 id at 8, i64 died at 16, u32 flags at 24 (1: redriving; generation << 8), u32
+ * length of what describes it at 28 (group, then the attempts: u32 attempt, i64 time, three strings; a string is u16
+ * length and bytes), then an event's record without a check of its own. -EINVAL for a string past 65,535 bytes or more
+ * than 65,535 attempts. */
 SUT_MUST_CHECK sut_status record_put_dead(sut_buf *out, const sut_dead_letter *d);
 struct sut_arena;
 /* RECORD_OK, or a fault. `a` holds the attempts; strings point into `bytes`. */

@@ -6,6 +6,7 @@
 
 #define DEAD_HEAD      32
 #define FLAG_REDRIVING 1u
+#define GENERATION_BIT 8
 
 static sut_status put_text(sut_buf *out, sut_str s)
 {
@@ -35,7 +36,7 @@ static sut_status put_body(sut_buf *out, size_t start, const sut_dead_letter *d)
     uint8_t head[DEAD_HEAD] = {0};
     store_u64(head + 8, d->id);
     store_u64(head + 16, (uint64_t)d->died_us);
-    store_u32(head + 24, d->redriving ? FLAG_REDRIVING : 0);
+    store_u32(head + 24, (d->redriving ? FLAG_REDRIVING : 0) | d->generation << GENERATION_BIT);
     sut_status status = sut_buf_append(out, head, sizeof head);
     if (!status)
         status = put_text(out, d->group);
@@ -108,6 +109,7 @@ record_fault record_get_dead(const uint8_t *bytes, size_t len, struct sut_arena 
     *out = (sut_dead_letter){.id = load_u64(bytes + 8),
                              .died_us = (int64_t)load_u64(bytes + 16),
                              .redriving = load_u32(bytes + 24) & FLAG_REDRIVING,
+                             .generation = load_u32(bytes + 24) >> GENERATION_BIT,
                              .attempt_count = count};
     sut_dead_attempt *attempts = sut_arena_array(a, count ? count : 1, sizeof *attempts);
     if (!attempts || !take_text(&r, &out->group))

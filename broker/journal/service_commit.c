@@ -95,7 +95,11 @@ static void fail_job(write_job *job, sut_arena *keep, sut_status status, const c
     case -EINVAL: writer_refuse(job, keep, SUT_ERR_INVALID, "%s", why); break;
     case -EMSGSIZE: writer_refuse(job, keep, SUT_ERR_PAYLOAD_TOO_LARGE, "%s", why); break;
     case -EBADMSG: writer_refuse(job, keep, SUT_ERR_INTERNAL, "the journal is damaged: %s", why); break;
-    default: writer_refuse(job, keep, SUT_ERR_UNAVAILABLE, "the journal is being opened again: %s", why); break;
+    case -EIO: /* the sync failed, and may have failed too late */
+        writer_refuse(job, keep, SUT_ERR_OUTCOME_UNKNOWN,
+                      "the disk failed while it was written; publish it again with the same id or number: %s", why);
+        break;
+    default: writer_refuse(job, keep, SUT_ERR_UNAVAILABLE, "the journal cannot be written: %s", why); break;
     }
 }
 
@@ -103,7 +107,7 @@ static void fail_job(write_job *job, sut_arena *keep, sut_status status, const c
 static void settle(writer_state *w, commit_batch *cb, const choice *c, const plan *p, sut_status status)
 {
     size_t group = 0, dead = 0;
-    const char *why = status ? (w->s->journal ? sut_journal_last_error(w->s->journal) : "not yet") : "";
+    const char *why = status ? sut_journal_last_error(w->s->journal) : "";
     for (sut_node *n = cb->jobs.next; n != &cb->jobs; n = n->next) {
         write_job *job = job_of(n);
         if (!chosen(job, c))
@@ -124,12 +128,8 @@ static void settle(writer_state *w, commit_batch *cb, const choice *c, const pla
 static sut_status write_chosen(writer_state *w, commit_batch *cb, const choice *c, bool last_try)
 {
     plan p = {.groups = NULL};
-    sut_status status = -EIO;
     uint64_t start = sut_now_ns();
-    if (!plan_make(&p, cb, c))
-        status = -ENOMEM;
-    else if (w->s->journal)
-        status = journal_write_all(w->s->journal, &p.write);
+    sut_status status = plan_make(&p, cb, c) ? journal_write_all(w->s->journal, &p.write) : -ENOMEM;
     uint64_t took = sut_now_ns() - start;
     if (!status || last_try)
         settle(w, cb, c, &p, status);
@@ -140,11 +140,19 @@ static sut_status write_chosen(writer_state *w, commit_batch *cb, const choice *
     st->commit_ns_total += took;
     st->commit_ns_max = took > st->commit_ns_max ? took : st->commit_ns_max;
     pthread_mutex_unlock(&w->s->write_lock);
-    if (status == -EIO)
-        w->broken = true;
-    if (status == -ENOSPC || status == -EIO || (!status && p.write.group_count))
-        writer_set_writable(w, status);
+    if (status)
+        writer_failed(w, status);
+    else if (p.write.group_count)
+        writer_set_writable(w, 0, NULL);
     return status;
+}
+
+static void fail_all(commit_batch *cb, sut_status status, const char *why)
+{
+    const choice all = {.only = NULL};
+    for (sut_node *n = cb->jobs.next; n != &cb->jobs; n = n->next)
+        if (chosen(job_of(n), &all))
+            fail_job(job_of(n), cb->arena, status, why);
 }
 
 /* One bad event must not take its neighbours with it, nor a full disk the cursors, which fit where events do not. */
@@ -152,6 +160,10 @@ static void write_all(writer_state *w, commit_batch *cb)
 {
     choice all = {.only = NULL}, stores = {.stores_only = true};
     bool alone = cb->jobs.next == cb->jobs.prev;
+    if (w->fault == -EIO) { /* certainly not executed: nothing is tried before a probe */
+        fail_all(cb, -EAGAIN, w->s->stats.fault);
+        return;
+    }
     sut_status status = write_chosen(w, cb, &all, alone);
     if (!status || alone)
         return;
@@ -163,10 +175,7 @@ static void write_all(writer_state *w, commit_batch *cb)
         }
         return;
     }
-    const char *why = w->s->journal ? sut_journal_last_error(w->s->journal) : "not yet";
-    for (sut_node *n = cb->jobs.next; n != &cb->jobs; n = n->next)
-        if (chosen(job_of(n), &all))
-            fail_job(job_of(n), cb->arena, status, why);
+    fail_all(cb, status, sut_journal_last_error(w->s->journal));
     if (status == -ENOSPC)
         (void)write_chosen(w, cb, &stores, true);
 }
@@ -221,6 +230,7 @@ static void finish(writer_state *w, commit_batch *cb)
             collect(w, cb, job_of(n), &add);
     sut_journal_batch *b = &cb->base.pub;
     b->next = b->count ? b->events[b->count - 1].sequence + 1 : 0;
+    w->told = b->count ? b->next : w->told;
     b->oldest = w->oldest;
     pthread_mutex_lock(&w->s->write_lock);
     st->events_total += add.events_total;

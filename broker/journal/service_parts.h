@@ -115,11 +115,20 @@ typedef struct writer_state {
     sut_journal_service *s;
     sut_arena *scratch;  /* of one check */
     int64_t next_due_us; /* of delayed events */
-    uint64_t retain_at_ns, reopen_at_ns, reopen_pause_ns, oldest;
-    bool broken; /* the journal must be closed and opened again */
+    uint64_t retain_at_ns, oldest;
+    int64_t start_us;   /* the wall clock … */
+    uint64_t start_ns;  /* … and the other one, when this began */
+    uint64_t told;      /* the loop knows of all sequences below it */
+    sut_status fault;   /* 0, or why nothing can be written; what stats.writable says */
+    uint64_t try_at_ns; /* while there is a fault: when it is looked at again … */
+    uint64_t pause_ns;  /* … and how long after that */
+    bool broken;        /* the journal must be closed and opened again */
 } writer_state;
 void writer_commit(writer_state *w, sut_node *jobs); /* service_commit.c */
-void writer_set_writable(writer_state *w, sut_status status);
+void writer_set_writable(writer_state *w, sut_status status, const char *why);
+/* service_repair.c */
+void writer_failed(writer_state *w, sut_status status); /* of a write; takes the journal's last error for its reason */
+void writer_repair(writer_state *w);                    /* when it is time; nothing if nothing is wrong */
 /* Checks the events of a publish by ops.check: service_check.c. */
 void writer_check(writer_state *w, write_job *job, sut_arena *keep);
 void writer_refuse(write_job *job, sut_arena *keep, int err, const char *fmt, ...) SUT_PRINTF(4, 5);

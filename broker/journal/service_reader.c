@@ -1,6 +1,8 @@
 /* The reader's thread: reads of the log and the caller's queries, each kind in order. */
 #include "service_parts.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 
 static bool next(sut_journal_service *s, read_job **read, sut_journal_job **query)
@@ -18,6 +20,25 @@ static bool next(sut_journal_service *s, read_job **read, sut_journal_job **quer
     return go_on;
 }
 
+/* A read that meets damage tells by an empty batch where it is. */
+static void tell_damage(const sut_journal_service *s, read_job *read)
+{
+    batch_maker m;
+    uint64_t sequence = sut_journal_last_damage(s->journal);
+    sut_log(SUT_ERROR, "journal", "read.damaged", SUT_KV_U("sequence", sequence),
+            SUT_KV("why", sut_journal_last_error(s->journal)));
+    batch_maker_init(&m);
+    if (sequence && batch_maker_finish(&m, &read->done.batch) == 0)
+        read->done.batch->next = sequence;
+}
+
+static void run_read(const sut_journal_service *s, read_job *read)
+{
+    read->done.status = s->journal ? sut_journal_read(s->journal, &read->query, &read->done.batch) : -EIO;
+    if (read->done.status == -EBADMSG)
+        tell_damage(s, read);
+}
+
 void *service_reader(void *arg)
 {
     sut_journal_service *s = arg;
@@ -26,7 +47,7 @@ void *service_reader(void *arg)
     while (next(s, &read, &query)) {
         pthread_mutex_lock(&s->journal_lock);
         if (read)
-            read->done.status = s->journal ? sut_journal_read(s->journal, &read->query, &read->done.batch) : -EIO;
+            run_read(s, read);
         if (query)
             query->status = s->journal ? query->run(query, s->journal) : -EIO;
         pthread_mutex_unlock(&s->journal_lock);

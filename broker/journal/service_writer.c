@@ -10,27 +10,8 @@
 #include <string.h>
 
 #define RELEASE_EVENTS   1024
-#define REOPEN_FIRST_NS  (200 * SUT_NS_PER_MS)
-#define REOPEN_MOST_NS   (5 * SUT_NS_PER_S)
 #define RETAIN_STEPS     4 /* between two looks at the queue */
 #define RELEASE_RETRY_US INT64_C(1000000)
-
-void writer_set_writable(writer_state *w, sut_status status)
-{
-    sut_journal_service *s = w->s;
-    pthread_mutex_lock(&s->write_lock);
-    bool same = s->stats.writable == status;
-    s->stats.writable = status;
-    pthread_mutex_unlock(&s->write_lock);
-    if (same)
-        return;
-    if (status == -ENOSPC) /* what is past its time may make room at once */
-        w->retain_at_ns = 0;
-    completion *c = completion_new(DONE_CHANGED);
-    c->oldest = w->oldest;
-    c->status = status;
-    service_complete(s, c);
-}
 
 static void note_oldest(writer_state *w)
 {
@@ -41,9 +22,7 @@ static void note_oldest(writer_state *w)
     w->oldest = st.first;
     completion *c = completion_new(DONE_CHANGED);
     c->oldest = st.first;
-    pthread_mutex_lock(&w->s->write_lock);
-    c->status = w->s->stats.writable;
-    pthread_mutex_unlock(&w->s->write_lock);
+    c->status = w->fault;
     service_complete(w->s, c);
 }
 
@@ -63,9 +42,7 @@ static void release(writer_state *w)
     if (status) {
         complain(w, status, "release.failed");
         w->next_due_us = now_us + RELEASE_RETRY_US;
-        w->broken |= status == -EIO;
-        if (status == -ENOSPC)
-            writer_set_writable(w, status);
+        writer_failed(w, status);
         return;
     }
     if (!moved)
@@ -73,7 +50,15 @@ static void release(writer_state *w)
     completion *c = completion_new(DONE_COMMIT);
     c->batch = sut_journal_batch_ref(moved);
     c->batch->oldest = w->oldest;
+    w->told = moved->next;
     service_complete(w->s, c);
+}
+
+/* The wall clock, but never further on than time has passed: a leap of it must not age what nobody has read yet. */
+static int64_t steady_us(const writer_state *w)
+{
+    const int64_t passed = w->start_us + (int64_t)((sut_now_ns() - w->start_ns) / SUT_NS_PER_US), wall = sut_wall_us();
+    return wall < passed ? wall : passed;
 }
 
 static void retain(writer_state *w)
@@ -83,11 +68,11 @@ static void retain(writer_state *w)
     bool more = true;
     if (now_ns < w->retain_at_ns)
         return;
-    for (int i = 0; i < RETAIN_STEPS && more; i++) {
-        sut_status status = sut_journal_retain(s->journal, sut_wall_us(), &s->opt.retention, &more);
+    for (int i = 0; i < RETAIN_STEPS && more && !w->broken; i++) {
+        sut_status status = sut_journal_retain(s->journal, steady_us(w), &s->opt.retention, &more);
         if (status) {
             complain(w, status, "retention.failed");
-            w->broken |= status == -EIO;
+            writer_failed(w, status);
             more = false;
         }
     }
@@ -95,46 +80,14 @@ static void retain(writer_state *w)
     note_oldest(w);
 }
 
-static void replace(sut_journal_service *s, sut_journal *fresh)
-{
-    pthread_mutex_lock(&s->journal_lock);
-    sut_journal_close(s->journal);
-    s->journal = fresh;
-    pthread_mutex_unlock(&s->journal_lock);
-}
-
-/* After an fsync that failed nobody knows what is on the disk: only what a new opening finds there counts. */
-static void repair(writer_state *w)
-{
-    if (w->s->journal) {
-        sut_log(SUT_ERROR, "journal", "journal.closed", SUT_KV("why", sut_journal_last_error(w->s->journal)));
-        replace(w->s, NULL);
-        w->reopen_pause_ns = REOPEN_FIRST_NS;
-        w->reopen_at_ns = sut_now_ns() + w->reopen_pause_ns;
-        writer_set_writable(w, -EIO);
-        return;
-    }
-    if (!w->s->reopen || sut_now_ns() < w->reopen_at_ns)
-        return;
-    sut_journal *fresh = w->s->reopen(w->s->app);
-    if (!fresh) {
-        w->reopen_pause_ns = w->reopen_pause_ns < REOPEN_MOST_NS / 2 ? w->reopen_pause_ns * 2 : REOPEN_MOST_NS;
-        w->reopen_at_ns = sut_now_ns() + w->reopen_pause_ns;
-        return;
-    }
-    replace(w->s, fresh);
-    w->broken = false;
-    w->next_due_us = 0;
-    w->retain_at_ns = 0;
-    writer_set_writable(w, 0);
-}
-
 static uint64_t deadline(const writer_state *w)
 {
-    if (w->broken)
-        return w->s->journal ? 0 : w->reopen_at_ns;
+    if (w->fault == -EIO)
+        return w->broken && w->s->journal ? 0 : w->try_at_ns;
     int64_t left_us = w->next_due_us == INT64_MAX ? INT64_MAX : w->next_due_us - sut_wall_us();
     uint64_t now_ns = sut_now_ns(), at = w->retain_at_ns;
+    if (w->fault && w->try_at_ns < at)
+        at = w->try_at_ns;
     if (left_us <= 0)
         return 0;
     if ((uint64_t)left_us < UINT64_MAX / SUT_NS_PER_US / 2 && now_ns + (uint64_t)left_us * SUT_NS_PER_US < at)
@@ -185,19 +138,22 @@ static bool next_jobs(const writer_state *w, sut_node *jobs)
 
 void *service_writer(void *arg)
 {
-    writer_state w = {.s = arg};
+    writer_state w = {.s = arg, .start_us = sut_wall_us(), .start_ns = sut_now_ns()};
+    sut_journal_stats st;
     sut_node jobs;
+    if (!sut_journal_get_stats(w.s->journal, &st))
+        w.told = st.next;
     while (sut_arena_new(&w.scratch, 0))
         (void)sched_yield();
     while (next_jobs(&w, &jobs)) {
         if (!sut_list_empty(&jobs))
             writer_commit(&w, &jobs);
-        if (w.broken) {
-            repair(&w);
+        writer_repair(&w);
+        if (w.fault == -EIO) /* nothing is written, and there may be no journal */
             continue;
-        }
         release(&w);
-        retain(&w);
+        if (!w.broken)
+            retain(&w);
     }
     sut_arena_free(w.scratch);
     return NULL;

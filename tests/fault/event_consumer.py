@@ -1,9 +1,10 @@
 """One consumer process of a fault run: a member of a group whose effects are rows of an SQLite file.
 
-    event_consumer.py ENDPOINT NAME SECRET GROUP DATABASE [--poison LANE] [--nack SHARE] [--hang SHARE]
+    event_consumer.py ENDPOINT NAME SECRET GROUP DATABASE [--poison LANE] [--term LANE] [--nack SHARE] [--hang SHARE]
 
 The effect and the event's identity are one transaction, as the protocol's page asks of consumers: so what is delivered twice is done
-once. With --poison all events of that lane are refused, always. Prints `ready` when it is subscribed."""
+once. With --poison all events of that lane are refused, always; with --term
+at once for good. Prints `ready` when it is subscribed."""
 
 import argparse
 import random
@@ -13,7 +14,7 @@ import sys
 import msgpack
 
 from event_bus import (ACK, ATTEMPT, DELIVER, ERROR, EVENT_ID, GENERATION, LOST, NACK, REPLY, RETRY_AFTER, SEQUENCE, SUBSCRIBE,
-                       WELCOME, Session)
+                       TERM, WELCOME, Session)
 
 TABLE = """CREATE TABLE IF NOT EXISTS effects (position INTEGER PRIMARY KEY AUTOINCREMENT, grp TEXT, generation INTEGER, event_id BLOB,
            lane TEXT, n INTEGER, sequence INTEGER, UNIQUE (grp, generation, event_id))"""
@@ -32,6 +33,7 @@ def main():
     for name in ("endpoint", "name", "secret", "group", "database"):
         parser.add_argument(name)
     parser.add_argument("--poison")
+    parser.add_argument("--term")
     parser.add_argument("--nack", type=float, default=0)
     parser.add_argument("--hang", type=float, default=0)
     opt = parser.parse_args()
@@ -52,7 +54,9 @@ def main():
         elif kind == DELIVER:
             body = msgpack.unpackb(packed)
             echo = {ATTEMPT: options[ATTEMPT], SEQUENCE: options[SEQUENCE]}
-            if body["lane"] == opt.poison or random.random() < opt.nack:
+            if body["lane"] == opt.term:
+                session.send(TERM, id, options=echo, body={"code": "internal", "message": "never"})
+            elif body["lane"] == opt.poison or random.random() < opt.nack:
                 session.send(NACK, id, options={**echo, RETRY_AFTER: 20} if body["lane"] != opt.poison else echo,
                              body={"code": "internal", "message": "cannot take it"})
             elif random.random() >= opt.hang:

@@ -15,8 +15,8 @@ import uuid
 import msgpack
 
 from broker import Broker
-from event_bus import (ACK, DELIVER, ERROR, EVENT_ID, GAP, LOST, MARKER, PUBLISH, PUBLISHED, SEQUENCE, SUBSCRIBE, WELCOME,
-                       Session)
+from event_bus import (ACK, DELIVER, EPOCH, ERROR, EVENT_ID, GAP, LOST, MARKER, NUMBER, PUBLISH, PUBLISHED, SEQUENCE, SOURCE,
+                       SUBSCRIBE, WELCOME, Session)
 from event_consumer import open_effects
 from stack import wait_until
 
@@ -27,10 +27,13 @@ RETRY_S = 5.0  # a publisher asks so long for one event, with the same id, befor
 
 class Publisher(threading.Thread):
     """Some lanes, one event of each out at a time, so that n is the order of its lane. What gets no answer is sent again with the same
-    id; `repeat` sends that share of events twice anyway."""
+    id; `repeat` sends that share of events twice anyway. With `source` it has one lane, numbers its events as an outbox does, and
+    never gives one up: the next one would be a gap."""
 
-    def __init__(self, world, number, lanes, repeat=0.0):
+    def __init__(self, world, number, lanes, repeat=0.0, source=None):
         super().__init__(daemon=True)
+        lanes = 1 if source else lanes
+        self.source = {SOURCE: source, EPOCH: 1} if source else {}
         self.session = world.session("publisher")
         self.lanes = {f"p{number}-{i}": 0 for i in range(lanes)}
         self.repeat, self.log, self.out, self.ending, self.failure = repeat, [], {}, threading.Event(), None
@@ -48,7 +51,11 @@ class Publisher(threading.Thread):
     def _send(self, event):
         event["id"] = next(self.session.ids)
         event["sent"] = time.monotonic()
-        self.session.send(PUBLISH, event["id"], "probe.sent", options={EVENT_ID: event["event_id"]},
+        self._ask(event["id"], event)
+
+    def _ask(self, id, event):
+        numbered = {**self.source, NUMBER: event["n"]} if self.source else {}
+        self.session.send(PUBLISH, id, "probe.sent", options={EVENT_ID: event["event_id"], **numbered},
                           body={"lane": event["lane"], "n": event["n"]})
 
     def _begin(self):
@@ -62,8 +69,7 @@ class Publisher(threading.Thread):
             self._send(event)
             self.sent += 1
             if self.every and self.sent % self.every == 0:
-                self.session.send(PUBLISH, next(self.session.ids), "probe.sent", options={EVENT_ID: event["event_id"]},
-                                  body={"lane": lane, "n": event["n"]})
+                self._ask(next(self.session.ids), event)
 
     def _end(self, lane, outcome, more=None):
         event = self.out.pop(lane)
@@ -75,9 +81,9 @@ class Publisher(threading.Thread):
         got = self.session.take(0.02)
         now = time.monotonic()
         for lane, event in list(self.out.items()):
-            if now - event["begun"] > RETRY_S:
+            if now - event["begun"] > RETRY_S and not self.source:
                 self._end(lane, "unknown")
-            elif event["again"] and now >= event["again"]:
+            elif event["again"] and now >= event["again"] and self.session.up:  # else all are sent with the next welcome
                 event["again"] = 0.0
                 self._send(event)
         if got is None or got is LOST:
@@ -94,7 +100,7 @@ class Publisher(threading.Thread):
             self._end(lane, "ok", options.get(SEQUENCE))
         elif kind == ERROR:
             error = msgpack.unpackb(packed)
-            if error["code"] in ("overloaded", "unavailable", "storage_full"):
+            if error["code"] in ("overloaded", "unavailable", "storage_full", "outcome_unknown"):
                 self.out[lane]["again"] = now + error.get("retry_after_ms", 50) / 1000
                 self.log.append(("refused", self.out[lane]["event_id"], lane, self.out[lane]["n"], error["code"]))
             else:
@@ -137,9 +143,9 @@ class World:
     def session(self, name):
         return Session(self.broker.endpoint, name, self.broker.secret(name))
 
-    def publish(self, publishers=2, lanes=8, repeat=0.0):
+    def publish(self, publishers=2, lanes=8, repeat=0.0, source=None):
         for _ in range(publishers):
-            p = Publisher(self, len(self.publishers), lanes, repeat)
+            p = Publisher(self, len(self.publishers), lanes, repeat, source)
             self.publishers.append(p)
             p.start()
 
@@ -182,8 +188,11 @@ class World:
                    f"group {group} to catch up: {self.group(group)}")
 
     def dead_letters(self):
-        out = self.broker.sut("call", "broker.dead_letters", '{"limit":500}')
-        return json.loads(out.stdout)["items"]
+        found, after = [], 0
+        while after is not None:
+            out = json.loads(self.broker.sut("call", "broker.dead_letters", json.dumps({"limit": 500, "after": after})).stdout)
+            found, after = found + out["items"], out.get("after")
+        return found
 
     # ---- the oracle ----
 

@@ -21,7 +21,7 @@ class Broker:
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("SUT_")}
         self.env.update(SUT_ACL_FILE=f"{self.dir}/acl", SUT_KEYS_DIR=f"{self.dir}/keys", SUT_BROKER=self.endpoint,
                         SUT_BROKER_IPC=self.endpoint, SUT_JOURNAL_DIR=f"{self.dir}/journal")
-        self.process = None
+        self.process, self.preload = None, {} # preload: environment of the broker alone
 
     def sut(self, *arguments, check=True, name="operator", **options):
         env = dict(self.env, SUT_NAME=name, SUT_SECRET_FILE=f"{self.dir}/keys/{name}.secret")
@@ -41,7 +41,7 @@ class Broker:
 
     def start(self):
         with open(f"{self.dir}/broker.log", "ab") as log:
-            self.process = subprocess.Popen([f"{self.bin}/sut-broker"], env=self.env, stdout=log, stderr=log)
+            self.process = subprocess.Popen([f"{self.bin}/sut-broker"], env=dict(self.env, **self.preload), stdout=log, stderr=log)
         wait_until(lambda: self.process.poll() is not None or self.sut("ping", check=False).returncode == 0, 20,
                    "the broker to answer")
         if self.process.poll() is not None:

@@ -62,6 +62,7 @@ typedef struct sut_core_attempt { /* one delivery that failed */
 typedef struct sut_core_dead {
     uint64_t dead_id; /* 0: a new dead letter; else the one that was redriven and died again */
     sut_str group;
+    uint32_t generation; /* of the group: burying the same event of the same generation again does nothing */
     const sut_stored_event *event;
     const sut_core_attempt *attempts;
     size_t attempt_count;
@@ -117,7 +118,8 @@ void sut_core_published(sut_core *c, uint64_t now_ns, uint64_t tag, const sut_co
 /* What has become part of the log, in order, without gaps; `next` follows the last one. */
 void sut_core_appended(sut_core *c, uint64_t now_ns, const sut_stored_event *events, size_t count, uint64_t next);
 /* 0 with events and where to read on; or a negative status: it is asked again after a pause. `oldest`: the first one
- * kept. */
+ * kept. -EBADMSG with a `next`: that record is damaged. A group stands there until SUT_GROUP_SKIP, an ephemeral
+ * subscriber is told by a gap and goes on. */
 void sut_core_read_done(sut_core *c, uint64_t now_ns, uint64_t tag, sut_status status, const sut_stored_event *events,
                         size_t count, uint64_t next, uint64_t oldest);
 void sut_core_saved(sut_core *c, uint64_t now_ns, uint64_t tag, sut_status status);
@@ -133,7 +135,8 @@ typedef enum sut_group_action {
     SUT_GROUP_DELETE, /* -EBUSY while it has members and is not paused; they are told by a gap and their subscriptions
                          end */
     SUT_GROUP_REPLAY, /* of a paused or new group: from..to again, marked replayed, in a new generation, at `speed` */
-    SUT_GROUP_STOP    /* ends a replay: where it stopped is in the view; the group is as it was before, paused */
+    SUT_GROUP_STOP,   /* ends a replay: where it stopped is in the view; the group is as it was before, paused */
+    SUT_GROUP_SKIP    /* goes on behind the damaged record at which it stands; members are told by a gap */
 } sut_group_action;
 
 typedef struct sut_group_command {
@@ -173,6 +176,7 @@ typedef struct sut_core_group_view {
     sut_str oldest_key; /* the key that holds the cursor */
     uint64_t delivered_total, acked_total, nacked_total, expired_total, dead_total, stale_total, lost_total;
     uint64_t gaps_total, missed_total; /* what retention removed before the group had read it: times, sequences */
+    uint64_t damaged;                  /* the record of the journal that cannot be read, where it stands; 0: none */
     uint64_t replay_from, replay_to, replay_at;
     double replay_speed;
 } sut_core_group_view;

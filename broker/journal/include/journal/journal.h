@@ -74,6 +74,8 @@ typedef struct sut_journal_query {
     size_t max_scan;   /* looked at; 0: 65,536 */
     size_t max_bytes;  /* 0: 1 MiB; one event is always given */
 } sut_journal_query;
+/* -EBADMSG: the first record of the range is damaged or missing, and sut_journal_last_damage tells its sequence. What
+ * comes before a damaged one is given first; what comes behind it is read by asking from there on. */
 SUT_MUST_CHECK sut_status sut_journal_read(sut_journal *j, const sut_journal_query *q, sut_journal_batch **out);
 /* The first sequence appended at or after that time; the next one to be appended if there is none. */
 SUT_MUST_CHECK sut_status sut_journal_seek_time(sut_journal *j, int64_t time_us, uint64_t *sequence);
@@ -102,13 +104,15 @@ typedef struct sut_dead_letter {
     uint64_t id; /* from 1; set when it is put with 0 */
     sut_str group;
     int64_t died_us;
-    bool redriving; /* given to its group again, not yet acknowledged */
+    bool redriving;      /* given to its group again, not yet acknowledged */
+    uint32_t generation; /* of the group's dedup space; 24 bits are kept */
     sut_journal_event event;
     const sut_dead_attempt *attempts;
     size_t attempt_count;
 } sut_dead_letter;
 
-/* Inserts (id 0: *id is set) or replaces. Synced. */
+/* Inserts (id 0: *id is set) or replaces. Synced. One of the same group, generation and sequence that is there already
+ * stays as it is, and *id is its: burying again does nothing. */
 SUT_MUST_CHECK sut_status sut_journal_dead_put(sut_journal *j, const sut_dead_letter *d, uint64_t *id);
 /* Removes; -ENOENT if one is not there (the others are removed). */
 SUT_MUST_CHECK sut_status sut_journal_dead_remove(sut_journal *j, const uint64_t *ids, size_t count);
@@ -138,6 +142,10 @@ typedef struct sut_journal_retention {
 SUT_MUST_CHECK sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *r,
                                              bool *more);
 
+/* Whether an append could be written and synced now: commits a transaction that changes nothing, after it has asked the
+ * disk for room to grow. For whoever refuses appends after a failure and wants to know when it is over. */
+SUT_MUST_CHECK sut_status sut_journal_probe(sut_journal *j);
+
 typedef struct sut_journal_stats {
     uint64_t first, next; /* sequences: the oldest one kept, the one to be given next */
     int64_t first_us, last_us;
@@ -158,6 +166,8 @@ SUT_MUST_CHECK sut_status sut_journal_backup(sut_journal *j, const char *path);
 
 /* One line about the last failure on this journal, for people. */
 const char *sut_journal_last_error(const sut_journal *j);
+/* If that was -EBADMSG of a read: the sequence of the log's record that is damaged or missing; 0: it is not known. */
+uint64_t sut_journal_last_damage(const sut_journal *j);
 sut_journal *sut_journal_close(sut_journal *j); /* returns NULL */
 
 #endif

@@ -11,9 +11,10 @@
 
 typedef struct sut_journal_service sut_journal_service;
 
-/* Why an event was refused before it reached the journal. Strings live until the callback returns. */
+/* Why an event was refused. Strings live until the callback returns. */
 typedef struct sut_publish_fault {
-    int err; /* sut_err: INVALID, NO_SUCH_EVENT, FENCED, SOURCE_GAP, STORAGE_FULL, UNAVAILABLE, INTERNAL */
+    int err; /* sut_err: INVALID, NO_SUCH_EVENT, FENCED, SOURCE_GAP, STORAGE_FULL, UNAVAILABLE, INTERNAL;
+                OUTCOME_UNKNOWN: the disk failed while it was written, and it may be there all the same */
     sut_str message;
     const sut_field_error *errors; /* INVALID: the fields; in a batch pointers start with /events/N */
     size_t error_count;
@@ -30,8 +31,10 @@ typedef struct sut_journal_service_ops {
     void (*published)(void *app, uint64_t tag, const sut_append_result *results, size_t count,
                       const sut_publish_fault *fault);
     /* Events that have just become part of the log, in order and without gaps; take a reference to keep them. Comes
-     * before the `published` of those who sent them. */
+     * before the `published` of those who sent them. After an I/O error a batch may have no events and a `next` further
+     * on: what lies between is in the log and has to be read. */
     void (*appended)(void *app, sut_journal_batch *batch);
+    /* -EBADMSG: `batch` has no events and its `next` is the record that is damaged, or `batch` is NULL: not known. */
     void (*read)(void *app, uint64_t tag, sut_status status, sut_journal_batch *batch);
     /* Values or dead letters were written, or could not be. */
     void (*stored)(void *app, uint64_t tag, sut_status status, uint64_t id);
@@ -48,8 +51,13 @@ typedef struct sut_journal_service_options {
     uint32_t retain_every_ms; /* 0: 1,000 */
 } sut_journal_service_options;
 
-/* Takes the journal over. After -EIO of the engine the service calls `reopen` (arg: app) to get a new one, again and
- * again with a pause; NULL returned: not yet. */
+/* Takes the journal over.
+ *
+ * Faults: a disk or map that is full refuses publishes with STORAGE_FULL, reading goes on, and each publish tries
+ * again. After -EIO the engine is closed and `reopen` (arg: app; on the writer's thread) gets a new one, NULL: not yet;
+ * what it reads there is given out again, and publishes are refused with UNAVAILABLE. Either way a probe looks after
+ * 0.1 s, then after twice as long, at most every 2 s, whether it is over: nobody has to publish for that. ops.changed
+ * tells. */
 SUT_MUST_CHECK sut_status sut_journal_service_new(sut_journal_service **out, sut_journal *j, sut_loop *loop,
                                                   const sut_journal_service_ops *ops, void *app,
                                                   sut_journal *(*reopen)(void *app),
@@ -83,7 +91,8 @@ typedef struct sut_journal_service_stats {
     uint64_t queued_bytes;
     uint64_t events_total, commits_total, duplicates_total, refused_total, failures_total;
     uint64_t commit_ns_max, commit_ns_total;
-    sut_status writable; /* 0, or why not */
+    sut_status writable; /* 0, or why not … */
+    char fault[192];     /* … in words */
 } sut_journal_service_stats;
 void sut_journal_service_get_stats(const sut_journal_service *s, sut_journal_service_stats *out);
 
