@@ -131,7 +131,7 @@ typedef struct core_replay {
     bool paced;      /* start_ns and time0_us are known */
     uint64_t from, to, at;
     double speed;
-    uint64_t start_ns;
+    uint64_t start_ns, paused_ns;
     int64_t time0_us;  /* of the first event that was read since start_ns */
     core_place before; /* where the group was */
     uint32_t generation_before;
@@ -444,6 +444,7 @@ SUT_MUST_CHECK sut_status core_state_encode(struct core_events *e, const core_gr
 SUT_MUST_CHECK sut_status core_state_decode(struct core_events *e, core_group *g, sut_str value);
 /* group_replay.c */
 void core_replay_begin(sut_core *c, core_group *g, const core_replay *replay, int64_t from_time_us, bool is_new);
+void core_replay_pause(sut_core *c, core_group *g);   /* g->paused has changed */
 void core_replay_release(sut_core *c, core_group *g); /* whose time has come */
 void core_replay_end(sut_core *c, core_group *g, bool stopped);
 bool core_replay_over(const struct core_events *e, const core_group *g);

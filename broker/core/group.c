@@ -190,6 +190,7 @@ void core_window_drop(sut_core *c, core_group *g)
     core_lanes_clear(e, g);
     core_window_free(e, &g->window);
     g->live = false;
+    g->replay.paced = false; /* its pace begins anew with the event that is read first */
     if (g->reading) {
         g->reading->group = NULL;
         sut_node_unlink(&g->reading->node);

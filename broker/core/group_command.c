@@ -121,6 +121,7 @@ static void set_paused(sut_core *c, core_group *g, bool paused)
     if (g->paused == paused)
         return;
     g->paused = paused;
+    core_replay_pause(c, g);
     core_group_dirty(c, g);
     core_group_wake(c, g);
 }

@@ -188,7 +188,7 @@ void core_entry_done(sut_core *c, core_group *g, core_entry *entry)
     entry->state = CORE_ENTRY_DONE;
     if (entry->lane) {
         core_entry *next = core_lane_leave(e, g, entry);
-        if (next)
+        if (next && next->state == CORE_ENTRY_BLOCKED) /* one that is paced waits for its time as well */
             core_entry_ready(c, g, next, false);
     }
     while (core_window_count(&g->window) > 0 && core_window_at(&g->window, g->window.head)->state == CORE_ENTRY_DONE)
