@@ -197,6 +197,7 @@ struct core_group {
     core_timer timer; /* journal again, next paced event */
     core_timer save_timer;
     uint64_t saved_ns;
+    uint64_t bury_ns; /* not before: the journal took no dead letter */
     core_replay replay;
     uint64_t delivered_total, acked_total, nacked_total, expired_total, dead_total, stale_total, lost_total;
     uint64_t gaps_total, missed_total;
@@ -261,7 +262,7 @@ struct core_events {
     sut_node ahead_groups, ahead_subscriptions; /* their reads are ahead of what the core was told of */
     sut_node pumps;                             /* groups to look at before the input ends */
     uint32_t group_count, subscription_count;
-    uint32_t in_flight, dirty, saves; /* of all groups; saves: with the journal */
+    uint32_t in_flight, dirty, saves, buries; /* of all groups; saves, buries: with the journal */
     uint32_t match_generation;
     struct core_match *matches;
     core_lane *free_lanes;
@@ -389,6 +390,10 @@ void core_group_read_done(sut_core *c, const core_op *op, sut_status status, con
 /* An event that was appended; `*shared` is the one copy of it, made when the first group needs it. */
 void core_group_offer(sut_core *c, core_group *g, const sut_stored_event *event, core_event **shared);
 void core_group_fall_behind(sut_core *c, core_group *g, uint64_t sequence); /* it was live */
+/* group_retain.c */
+void core_group_tell_gap(sut_core *c, core_group *g, uint64_t from, uint64_t to, const char *reason);
+void core_group_lose_below(sut_core *c, core_group *g, uint64_t oldest); /* of the window, what has no body any more */
+void core_group_retained(sut_core *c, core_group *g, uint64_t oldest);
 /* group_member.c: the heap of members by free credit. */
 SUT_MUST_CHECK sut_status core_member_add(core_group *g, core_subscription *sub);
 void core_member_retire(core_group *g, core_subscription *sub);
@@ -459,6 +464,7 @@ void core_ephemeral_fall_behind(sut_core *c, core_subscription *sub, uint64_t se
 void core_ephemeral_marker(sut_core *c, core_subscription *sub);
 void core_ephemeral_arm(sut_core *c, core_subscription *sub); /* the next marker */
 void core_ephemeral_pump(sut_core *c, core_subscription *sub);
+void core_ephemeral_retained(sut_core *c, core_subscription *sub, uint64_t oldest);
 
 /* match.c: subject → who gets it. */
 typedef struct core_match {

@@ -8,18 +8,6 @@
 #define READ_AHEAD_LEAST 16
 #define READ_AGAIN_MOST  64
 
-static void tell_gap(sut_core *c, core_group *g, uint64_t from, uint64_t to, const char *reason)
-{
-    struct core_events *e = c->events;
-    g->gaps_total++;
-    g->missed_total += to - from + 1;
-    if (g->member_count == 0)
-        e->counts.gaps_total++;
-    for (sut_node *n = g->members.next; n != &g->members; n = n->next)
-        core_send_gap(c, SUT_CONTAINER(n, core_subscription, place_node), from, to, reason);
-    core_group_dirty(c, g);
-}
-
 /* ---- taking in ---- */
 
 /* The entry is the first of its key: given away at once if somebody is free and nobody waits, else it waits. */
@@ -197,7 +185,7 @@ static void read_on(sut_core *c, core_group *g, const core_op *op, const core_fo
     const bool by_time = g->place.from_time_us != 0;
     size_t i = 0;
     if (!by_time && f->oldest > g->read) {
-        tell_gap(c, g, g->read, f->oldest - 1, "retention");
+        core_group_tell_gap(c, g, g->read, f->oldest - 1, "retention");
         g->read = f->oldest;
     }
     g->place.from_time_us = 0;
@@ -226,30 +214,6 @@ static void read_on(sut_core *c, core_group *g, const core_op *op, const core_fo
         core_group_wake(c, g);
 }
 
-/* Retention has removed what was to be read again. */
-static void lose_below(sut_core *c, core_group *g, uint64_t oldest)
-{
-    uint64_t first = 0, last = 0;
-    for (uint64_t p = g->window.head; p < g->window.tail; p++) {
-        core_entry *entry = core_window_at(&g->window, p);
-        if (entry->sequence >= oldest)
-            break;
-        const bool waits = entry->state == CORE_ENTRY_HUNGRY || entry->state == CORE_ENTRY_DYING;
-        if (!waits || entry->copy || entry->burying)
-            continue;
-        first = first ? first : entry->sequence;
-        last = entry->sequence;
-        core_entry_unlist(c, g, entry);
-        core_entry_done(c, g, entry);
-        if (p < g->window.head) /* the head moved on; an empty window begins at 0 again */
-            p = g->window.head - 1;
-        if (core_window_count(&g->window) == 0)
-            break;
-    }
-    if (first)
-        tell_gap(c, g, first, last, "retention");
-}
-
 static void give_body(sut_core *c, core_group *g, core_entry *entry, const sut_stored_event *event, bool first)
 {
     core_event *shared = NULL;
@@ -272,7 +236,7 @@ static void read_bodies(sut_core *c, core_group *g, const core_op *op, const cor
 {
     bool first = true;
     if (f->oldest > op->from)
-        lose_below(c, g, f->oldest);
+        core_group_lose_below(c, g, f->oldest);
     for (size_t i = 0; i < f->count; i++) {
         core_entry *entry = core_window_find(&g->window, f->events[i].sequence);
         if (!entry || entry->copy)

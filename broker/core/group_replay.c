@@ -87,6 +87,7 @@ void core_replay_end(sut_core *c, core_group *g, bool stopped)
             g->place = r->before;
             r->before = (core_place){0};
             g->generation = r->generation_before;
+            core_group_retained(c, g, c->events->first);
         }
     }
     r->on = false;

@@ -48,6 +48,10 @@ sut_status sut_core_redrive(sut_core *c, uint64_t now_ns, sut_str group, uint64_
         (void)snprintf(error, error_size, "there is no group '%.*s'", SUT_STR_FMT(group));
         return -ENOENT;
     }
+    if (g->replay.on) { /* its consumers would take it for one of the replay's generation */
+        (void)snprintf(error, error_size, "a replay of this group runs; redrive when it is over");
+        return -EBUSY;
+    }
     if (is_out(g, dead_id)) {
         (void)snprintf(error, error_size, "the dead letter %llu was given to its group already",
                        (unsigned long long)dead_id);
