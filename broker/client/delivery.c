@@ -215,10 +215,10 @@ static void send_answer(sut_client *c, sut_delivery *d)
 static void answered(sut_client *c, sut_delivery *d)
 {
     sut_subscription *s = d->sub;
-    sut_node_unlink(&d->node);
     if (s && s->id == d->sub_id)
         send_answer(c, d);
-    s = d->sub; /* a session that ended meanwhile may have led to its end */
+    s = d->sub; /* a session that ended meanwhile may have led to its end, which found it on the list */
+    sut_node_unlink(&d->node);
     delivery_free(d);
     if (s) {
         s->unanswered--;
