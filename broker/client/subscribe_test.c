@@ -156,8 +156,8 @@ static void send_gap(fake_broker *f, uint64_t id, uint8_t from, uint8_t to, cons
     sut_buf b;
     sut_buf_init(&b, 0);
     cr_assert(!sut_mp_add_map(&b, 3) && !sut_mp_add_str(&b, SUT_STR("from")) && !sut_mp_add_uint(&b, from) &&
-              !sut_mp_add_str(&b, SUT_STR("to")) && !sut_mp_add_uint(&b, to) && !sut_mp_add_str(&b, SUT_STR("reason")) &&
-              !sut_mp_add_str(&b, sut_str_from(reason)));
+              !sut_mp_add_str(&b, SUT_STR("to")) && !sut_mp_add_uint(&b, to) &&
+              !sut_mp_add_str(&b, SUT_STR("reason")) && !sut_mp_add_str(&b, sut_str_from(reason)));
     fake_send(f, &(sut_envelope){.kind = SUT_GAP, .id = id, .body = {(const char *)b.data, b.len}});
     sut_buf_deinit(&b);
 }

@@ -7,22 +7,23 @@
 #include "core/events.h"
 #include "state.h"
 
-#define CORE_CHUNK_ENTRIES     64
-#define CORE_ROUTES_OF_EVENT   16  /* subjects that a publisher's session remembers */
-#define CORE_RETRY_JOURNAL_MS  50  /* a publisher is told to wait so long for room in the journal's queue */
-#define CORE_AGAIN_MS          100 /* after the journal failed or had no room */
-#define CORE_STATE_MAX         (64u << 10)
-#define CORE_ATTEMPTS_KEPT     8
-#define CORE_ATTEMPT_TEXT      512 /* of code and message of one attempt */
-#define CORE_DELAY_MAX_MS      600000
-#define CORE_ACK_WAIT_MIN_MS   100
-#define CORE_ACK_WAIT_MAX_MS   600000
-#define CORE_READ_BYTES        (256u << 10)
-#define CORE_READ_EVENTS       512
-#define CORE_COUNTED_SAVED     512  /* events with failed attempts whose count is saved */
-#define CORE_REDRIVES_MAX      1024 /* of one group, out or waiting */
-#define CORE_PUBLISH_SLOT_BITS 20   /* a publish's tag is serial << bits | slot */
-#define CORE_NOT_A_MEMBER      UINT32_MAX
+#define CORE_CHUNK_ENTRIES         64
+#define CORE_ROUTES_OF_EVENT       16  /* subjects that a publisher's session remembers */
+#define CORE_RETRY_JOURNAL_MS      50  /* a publisher is told to wait so long for room in the journal's queue */
+#define CORE_AGAIN_MS              100 /* after the journal failed or had no room */
+#define CORE_STATE_MAX             (64u << 10)
+#define CORE_ATTEMPTS_KEPT         8
+#define CORE_ATTEMPT_TEXT          512 /* of code and message of one attempt */
+#define CORE_DELAY_MAX_MS          600000
+#define CORE_ACK_WAIT_MIN_MS       100
+#define CORE_ACK_WAIT_MAX_MS       600000
+#define CORE_READ_BYTES            (256u << 10)
+#define CORE_READ_EVENTS           512
+#define CORE_COUNTED_SAVED         512  /* events with failed attempts whose count is saved */
+#define CORE_REDRIVES_MAX          1024 /* of one group, out or waiting */
+#define CORE_PUBLISH_SLOT_BITS     20   /* a publish's tag is serial << bits | slot */
+#define CORE_NOT_A_MEMBER          UINT32_MAX
+#define CORE_SUBSCRIPTIONS_OF_TOOL 128 /* in all its sessions */
 
 typedef struct core_copy_of_event core_event;
 typedef struct core_entry core_entry;
@@ -104,7 +105,8 @@ typedef struct core_window {
     core_chunk **chunks; /* chunk of position p: chunks[p / CORE_CHUNK_ENTRIES & mask] */
     uint64_t mask;
     uint64_t head, tail;
-    bool held; /* chunks is there */
+    bool held;    /* chunks is there */
+    bool of_tool; /* takes from the tools' half of memory */
 } core_window;
 
 typedef struct core_range {
@@ -169,6 +171,7 @@ struct core_group {
     sut_node node; /* events->groups, by name; or events->erased */
     char name[SUT_GROUP_NAME_MAX + 1];
     uint8_t name_len;
+    char owner[CORE_NAME_MAX + 1]; /* the tool whose subscription made it; "": nobody's */
     core_filter filter;
     bool paused, stored; /* stored: the journal knows it, so who subscribed may be told */
     bool live;           /* it has looked at all that was appended: appended events are offered to it */
@@ -209,6 +212,7 @@ struct core_subscription {
     core_group *group; /* NULL: ephemeral */
     uint64_t id;
     uint32_t credits, in_flight;
+    uint64_t weight;  /* counted at its peer */
     core_timer timer; /* ack wait of the first in hand; or the next marker */
     uint64_t gaps_total, missed_total;
     bool answered; /* the reply to subscribe is out */
@@ -263,7 +267,7 @@ struct core_events {
     sut_node pumps;                             /* groups to look at before the input ends */
     uint32_t group_count, subscription_count;
     uint32_t in_flight, dirty, saves, buries; /* of all groups; saves, buries: with the journal */
-    uint32_t match_generation;
+    uint64_t match_generation;                /* never comes round: lists of an old one hold what is freed */
     struct core_match *matches;
     core_lane *free_lanes;
     core_chunk *free_chunk;
@@ -283,10 +287,12 @@ static inline uint64_t core_group_read(const struct core_events *e, const core_g
 }
 
 /* event_pool.c: memory, charged to limits.event_bytes. */
+bool core_event_room(const struct core_events *e, uint64_t bytes, bool for_tool); /* tools share one half */
 bool core_event_charge(struct core_events *e, uint64_t bytes);
 void core_event_charge_always(struct core_events *e, uint64_t bytes); /* what progress needs */
 void core_event_discharge(struct core_events *e, uint64_t bytes);
-core_event *core_event_keep(struct core_events *e, const sut_stored_event *event, bool always); /* NULL: no room */
+core_event *core_event_keep(struct core_events *e, const sut_stored_event *event, bool for_tool,
+                            bool always); /* NULL: no room */
 core_event *core_event_ref(core_event *copy);
 void core_event_unref(struct core_events *e, core_event *copy);
 SUT_MUST_CHECK sut_status core_filter_set(core_filter *f, const sut_str *patterns, size_t count);
@@ -358,7 +364,7 @@ void core_lanes_clear(struct core_events *e, core_group *g); /* with entries tha
 void core_lanes_free(struct core_events *e);
 
 /* group_window.c */
-SUT_MUST_CHECK sut_status core_window_init(core_window *w);
+SUT_MUST_CHECK sut_status core_window_init(core_window *w, bool of_tool);
 void core_window_free(struct core_events *e, core_window *w);
 core_entry *core_window_push(struct core_events *e, core_window *w, uint64_t sequence); /* NULL: no memory */
 void core_window_unpush(struct core_events *e, core_window *w);                         /* the last one */
@@ -468,7 +474,7 @@ void core_ephemeral_retained(sut_core *c, core_subscription *sub, uint64_t oldes
 
 /* match.c: subject → who gets it. */
 typedef struct core_match {
-    uint32_t generation;
+    uint64_t generation;
     uint8_t subject_len;
     char subject[SUT_SUBJECT_MAX];
     core_group **groups;

@@ -150,7 +150,7 @@ uint64_t core_group_cursor(const struct core_events *e, const core_group *g)
 
 static bool open_window(sut_core *c, core_group *g)
 {
-    if (core_window_init(&g->window)) {
+    if (core_window_init(&g->window, g->owner[0] != 0)) {
         core_group_later(c, g, CORE_AGAIN_MS);
         return false;
     }

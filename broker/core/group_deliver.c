@@ -19,7 +19,7 @@ void core_entry_keep(sut_core *c, core_group *g, core_entry *entry, const sut_st
     if (!*shared) {
         if (!always && g->window_bytes + event->body.len > e->limits.group_bytes)
             return;
-        *shared = core_event_keep(e, event, always);
+        *shared = core_event_keep(e, event, g->owner[0] != 0, always);
     }
     if (!*shared || (!always && g->window_bytes + (*shared)->size > e->limits.group_bytes))
         return;

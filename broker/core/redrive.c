@@ -18,7 +18,7 @@ static core_entry *new_entry(sut_core *c, core_group *g, const sut_stored_event 
 {
     struct core_events *e = c->events;
     core_entry *entry = calloc(1, sizeof(*entry));
-    core_event *copy = entry ? core_event_keep(e, event, false) : NULL;
+    core_event *copy = entry ? core_event_keep(e, event, false, false) : NULL;
     core_trouble *t = copy ? core_trouble_of(c, g, entry) : NULL;
     core_op *op = t ? core_op_new(e, CORE_OP_FORGET, NULL) : NULL;
     if (!op) {
