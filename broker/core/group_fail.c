@@ -185,7 +185,12 @@ static void bury_later(sut_core *c, core_group *g)
 
 void core_group_bury(sut_core *c, core_group *g)
 {
-    while (c->now_ns >= g->bury_ns && !sut_list_empty(&g->dying) && g->burying_count < BURIES_MAX) {
+    if (c->now_ns < g->bury_ns) { /* woken for something else meanwhile, perhaps by the timer that was to wake us */
+        if (!sut_list_empty(&g->dying))
+            core_group_later(c, g, CORE_AGAIN_MS);
+        return;
+    }
+    while (!sut_list_empty(&g->dying) && g->burying_count < BURIES_MAX) {
         core_entry *entry = SUT_CONTAINER(g->dying.next, core_entry, node);
         if (!entry->copy) /* it is read first */
             return;
