@@ -31,16 +31,15 @@ static void admit(sut_core *c, core_group *g, core_entry *entry, const sut_store
     offer_entry(c, g, entry, event, shared);
 }
 
-static bool done_before(sut_core *c, core_group *g, uint64_t sequence)
+/* It stands in the window as done, so that it is saved so again. False: no room for that now. */
+static bool take_done(sut_core *c, core_group *g, uint64_t sequence)
 {
-    if (!core_place_is_done(&g->place, sequence))
-        return false;
     if (core_window_count(&g->window) == 0)
         return true;
-    core_entry *entry = core_window_push(c->events, &g->window, sequence); /* so that it is saved as done again */
+    core_entry *entry = core_window_push(c->events, &g->window, sequence);
     if (entry)
         entry->state = CORE_ENTRY_DONE;
-    return true; /* without memory for that it may come again after a restart */
+    return entry != NULL;
 }
 
 /* False: it cannot be taken now; the group reads it later. */
@@ -49,8 +48,8 @@ static bool take(sut_core *c, core_group *g, const sut_stored_event *event, core
     struct core_events *e = c->events;
     if (core_window_count(&g->window) >= e->limits.group_window)
         return false;
-    if (g->place.done_count > 0 && done_before(c, g, event->sequence))
-        return true;
+    if (g->place.done_count > 0 && core_place_is_done(&g->place, event->sequence))
+        return take_done(c, g, event->sequence);
     core_entry *entry = core_window_push(e, &g->window, event->sequence);
     if (!entry)
         return false;

@@ -340,8 +340,10 @@ static sut_status make_group(sut_core *c, const core_session *s, const core_want
         g->place.cursor = e->first - 1;
     else if (w->start == CORE_START_SEQUENCE)
         g->place.cursor = w->start_sequence - 1;
-    else if (w->start == CORE_START_TIME)
+    else if (w->start == CORE_START_TIME) {
+        g->place.cursor = e->first - 1; /* nothing is done yet, wherever it begins */
         g->place.from_time_us = w->start_time_us;
+    }
     *out = g;
     return 0;
 }
