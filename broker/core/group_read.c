@@ -178,6 +178,15 @@ void core_group_read_more(sut_core *c, core_group *g)
 
 /* ---- what was read ---- */
 
+/* What was read behind a replay's end was not taken in: a new group that is stopped goes on from there. */
+static void end_of_replay(core_group *g, uint64_t oldest)
+{
+    const uint64_t end = g->replay.to + 1 > oldest ? g->replay.to + 1 : oldest;
+    if (g->read > end)
+        g->read = end;
+    g->replay.at = g->read - 1 < g->replay.to ? g->read - 1 : g->replay.to;
+}
+
 static void read_on(sut_core *c, core_group *g, const core_op *op, const core_found *f)
 {
     struct core_events *e = c->events;
@@ -201,10 +210,11 @@ static void read_on(sut_core *c, core_group *g, const core_op *op, const core_fo
             break;
         g->read = event->sequence + 1;
     }
-    if ((i == f->count || g->replay.on) && f->next > g->read && (i == f->count || f->events[i].sequence > g->replay.to))
+    const bool past_replay = i < f->count && g->replay.on && f->events[i].sequence > g->replay.to;
+    if ((i == f->count || past_replay) && f->next > g->read)
         g->read = f->next;
     if (g->replay.on)
-        g->replay.at = g->read - 1 < g->replay.to ? g->read - 1 : g->replay.to;
+        end_of_replay(g, f->oldest);
     core_place_forget_below(e, &g->place, g->read);
     core_group_dirty(c, g);
     if (g->read <= op->from && !by_time) /* nothing came of it: not again at once */

@@ -29,6 +29,7 @@ void ev_replay_stopped(ev_world *w, uint32_t group)
         return;
     memcpy(s->done, s->before, sizeof(s->done));
     s->start = s->before_start;
+    s->by_time = s->before_by_time;
     s->generation = s->generation_before;
 }
 

@@ -62,39 +62,52 @@ static void erase(ev_world *w, uint32_t group)
     memset(g->out, 0, sizeof(g->out));
 }
 
-static void replay(ev_world *w, uint32_t group)
+/* As if the replay were taken: its first events may be given from within the command. */
+static void expect_replay(ev_world *w, ev_group *g, uint64_t from, uint64_t to, double speed)
 {
-    static const double speeds[] = {0, 0, 1, 10};
-    ev_group *g = &w->groups[group];
-    const bool is_new = !g->now.exists;
-    if (w->told_next <= w->told_oldest + 2)
-        return;
-    const uint64_t from = w->told_oldest + ev_draw(w, w->told_next - w->told_oldest - 1);
-    const uint64_t to = from + ev_draw(w, w->told_next - from);
-    const double speed = speeds[ev_draw(w, SUT_ARRAY_LEN(speeds))];
     const ev_stand before = g->now;
     ev_stand *s = &g->now;
-    /* As if it were taken: its first events may be given from within. */
     *s = (ev_stand){.exists = true,
                     .replaying = true,
-                    .is_new = is_new,
-                    .generation_before = is_new ? 1 : before.generation,
-                    .generation = is_new ? 1 : before.generation_last + 1,
-                    .generation_last = is_new ? 1 : before.generation_last + 1,
+                    .is_new = !before.exists,
+                    .generation_before = 1,
+                    .generation = 1,
+                    .generation_last = 1,
                     .start = from,
                     .from = from,
                     .to = to,
                     .before_start = before.start,
+                    .before_by_time = before.by_time,
                     .speed = speed};
+    if (before.exists) {
+        s->generation_before = before.generation;
+        s->generation = s->generation_last = before.generation_last + 1;
+    }
     memcpy(s->before, before.done, sizeof(s->before));
-    const uint64_t cursor = g->cursor;
     g->cursor = from - 1;
     g->pace_count = 0;
-    ev_group_pace(w, group);
+    ev_group_pace(w, (uint32_t)(g - w->groups));
+}
+
+static void replay(ev_world *w, uint32_t group)
+{
+    static const double speeds[] = {0, 0, 1, 10};
+    static ev_group before;
+    ev_group *g = &w->groups[group];
+    const bool is_new = !g->now.exists;
+    ev_group_sync(w, group);
+    if (w->told_next <= w->told_oldest + 2 || g->now.replaying)
+        return;
+    if (!is_new && !g->now.paused)
+        set_paused(w, group, true);
+    const uint64_t from = w->told_oldest + ev_draw(w, w->told_next - w->told_oldest - 1);
+    const uint64_t to = from + ev_draw(w, w->told_next - from);
+    const double speed = speeds[ev_draw(w, SUT_ARRAY_LEN(speeds))];
+    before = *g;
+    expect_replay(w, g, from, to, speed);
     const sut_group_command cmd = {.action = SUT_GROUP_REPLAY, .from = from, .to = to, .speed = speed};
     if (command(w, group, cmd)) {
-        g->now = before;
-        g->cursor = cursor;
+        *g = before;
         return;
     }
     if (is_new)

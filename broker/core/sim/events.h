@@ -39,7 +39,7 @@ typedef struct ev_event {
 /* What a group has behind it and before it. */
 typedef struct ev_stand {
     bool exists, paused, replaying, is_new;
-    bool by_time; /* where it begins is found by its first read: what was eaten before is no part of it */
+    bool by_time, before_by_time; /* where it begins is found by its first read: what was eaten before is no part of it */
     uint32_t generation, generation_before, generation_last;
     uint64_t start, from, to, before_start;
     double speed;
