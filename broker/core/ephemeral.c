@@ -117,7 +117,8 @@ void core_ephemeral_fall_behind(sut_core *c, core_subscription *sub, uint64_t se
     if (!sub->live)
         return;
     sub->live = false;
-    sub->position = sub->slow ? sub->missed_from : sequence; /* what it missed is read with the rest, as its credit allows */
+    sub->position =
+        sub->slow ? sub->missed_from : sequence; /* what it missed is read with the rest, as its credit allows */
     sub->slow = false;
     again_later(c, sub);
 }

@@ -69,7 +69,8 @@ Test(tool, shares_its_publishes_among_its_sessions)
     sut_core_event_limits l = SUT_CORE_EVENT_LIMITS_DEFAULT;
     l.publishes_per_peer = 4;
     sut_core_set_event_limits(h.core, &l);
-    uint64_t one = session_of("a", "1"), two = session_of("a", "2"), other = peer_ready("a.b"), actor = peer_ready("user-1");
+    uint64_t one = session_of("a", "1"), two = session_of("a", "2"), other = peer_ready("a.b"),
+             actor = peer_ready("user-1");
     j->holds[ASK_PUBLISH] = true;
     for (uint64_t i = 1; i <= 2; i++) {
         publish(one, i, "open.said", NULL, "");

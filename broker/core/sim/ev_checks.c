@@ -1,8 +1,8 @@
 /* What must hold between steps, after a drain, when all is quiet and when everybody has gone. */
 #include "events.h"
 
-/* No event is passed over: what a group's cursor goes past was acknowledged, is a dead letter, or was eaten by retention
- * and counted as missed. */
+/* No event is passed over: what a group's cursor goes past was acknowledged, is a dead letter, or was eaten by
+ * retention and counted as missed. */
 static void check_cursor(ev_world *w, uint32_t group, const sut_core_group_view *v)
 {
     ev_group *g = &w->groups[group];

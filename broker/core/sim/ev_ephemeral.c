@@ -1,5 +1,5 @@
-/* What an ephemeral subscriber is owed: each position that its filter takes is given, in order and once, or lies in a gap
- * that it was told of; a marker claims that nothing is missing up to it. */
+/* What an ephemeral subscriber is owed: each position that its filter takes is given, in order and once, or lies in a
+ * gap that it was told of; a marker claims that nothing is missing up to it. */
 #include "events.h"
 
 #include "wire/record.h"

@@ -87,10 +87,17 @@ void ev_group_pace(ev_world *w, uint32_t group)
     g->paces[g->pace_count++] = (ev_pace){w->now, w->log[first].time_us};
 }
 
-static bool in_time(const ev_world *w, const ev_group *g, uint64_t sequence)
+/* Retention may have eaten what it was to begin with: then it began with a later one. */
+static bool in_time(const ev_world *w, uint32_t group, uint64_t sequence)
 {
+    const ev_group *g = &w->groups[group];
+    uint64_t first = w->oldest;
+    while (first < sequence && !ev_owed(w, group, first))
+        first++;
     for (uint32_t i = 0; i < g->pace_count; i++) {
-        const double us = (double)(w->log[sequence].time_us - g->paces[i].time_us) / g->now.speed;
+        const bool eaten = w->oldest > g->now.from && w->log[first].time_us > g->paces[i].time_us;
+        const int64_t time_us = eaten ? w->log[first].time_us : g->paces[i].time_us;
+        const double us = (double)(w->log[sequence].time_us - time_us) / g->now.speed;
         const uint64_t due = g->paces[i].at_ns + (us > 0 ? (uint64_t)us * SUT_NS_PER_US : 0);
         if (w->now + MAX_PAUSE_SLACK_NS >= due)
             return true;
@@ -155,7 +162,7 @@ static void window_delivered(ev_world *w, uint32_t group, uint32_t who, uint64_t
     if (attempt == EV_TRIES)
         ev_saw(w, SIM_PATH_LAST_TRY);
     check_order(w, group, sequence);
-    if (g->now.replaying && g->now.speed > 0 && !in_time(w, g, sequence))
+    if (g->now.replaying && g->now.speed > 0 && !in_time(w, group, sequence))
         ev_broke(w, "a paced replay was ahead of its time", group, sequence);
     g->out[sequence] = who;
     g->attempt[sequence] = attempt;
@@ -188,7 +195,7 @@ static void seen(ev_world *w, const char *outcome)
     static const struct {
         const char *outcome;
         sim_path path;
-    } all[] = {{"acked", SIM_PATH_ACKED},          {"nacked", SIM_PATH_NACKED}, {"expired", SIM_PATH_EXPIRED},
+    } all[] = {{"acked", SIM_PATH_ACKED},        {"nacked", SIM_PATH_NACKED}, {"expired", SIM_PATH_EXPIRED},
                {"lost", SIM_PATH_CONSUMER_LOST}, {"termed", SIM_PATH_TERMED}, {"dead", SIM_PATH_DEAD}};
     for (size_t i = 0; i < SUT_ARRAY_LEN(all); i++) {
         if (strcmp(all[i].outcome, outcome) == 0)
@@ -214,6 +221,9 @@ void ev_group_outcome(ev_world *w, const char *outcome, uint32_t group, uint64_t
     if (strcmp(outcome, "delivered") == 0)
         return;
     seen(w, outcome);
+    const bool answered = outcome[0] == 'a' || outcome[0] == 'n' || outcome[0] == 't'; /* acked, nacked, termed */
+    if (answered && (w->said.sequence != sequence || w->said.attempt != attempt))
+        ev_broke(w, "an answer counts for a delivery that it does not name", group, sequence);
     ev_letter *l = letter_out(w, group, sequence);
     if (l) {
         letter_outcome(w, l, outcome);

@@ -295,7 +295,8 @@ static void answer_publish(ev_world *w, const ev_ask *a)
 {
     publish_done done;
     do_publish(w, a, &done);
-    const sut_core_publish_answer answer = {.err = done.err, .positions = done.positions, .count = done.err ? 0 : a->count};
+    const sut_core_publish_answer answer = {
+        .err = done.err, .positions = done.positions, .count = done.err ? 0 : a->count};
     sut_core_published(w->core, w->now, a->tag, &answer);
     if (w->calm || ev_draw(w, 4))
         ev_journal_tell(w);

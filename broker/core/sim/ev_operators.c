@@ -1,5 +1,5 @@
-/* What operators do: pause, resume, delete, replay, stop, and redrive dead letters. The core may refuse; what it accepts
- * is held against it. */
+/* What operators do: pause, resume, delete, replay, stop, and redrive dead letters. The core may refuse; what it
+ * accepts is held against it. */
 #include "events.h"
 
 #include <errno.h>
@@ -8,8 +8,8 @@
 static sut_status command(ev_world *w, uint32_t group, sut_group_command cmd)
 {
     char error[200] = "";
-    sut_str subject = ev_group_patterns[group] == 3 ? SUT_STR("open.*")
-                                                    : sut_str_from(ev_subjects[ev_group_patterns[group] >> 1]);
+    sut_str subject =
+        ev_group_patterns[group] == 3 ? SUT_STR("open.*") : sut_str_from(ev_subjects[ev_group_patterns[group] >> 1]);
     cmd.group = sut_str_from(ev_groups[group]);
     if (cmd.action == SUT_GROUP_REPLAY) {
         cmd.subjects = &subject;
@@ -188,9 +188,16 @@ void ev_operator_step(ev_world *w)
     switch (ev_draw(w, 8)) {
     case 0: set_paused(w, group, true); break;
     case 1: set_paused(w, group, false); break;
-    case 2: erase(w, 2); break;
+    case 2:
+        erase(w, 2);
+        if (ev_draw(w, 2)) /* and a new one by a replay */
+            replay(w, 2);
+        break;
     case 3: replay(w, group); break;
-    case 4: stop(w, group); break;
+    case 4:
+        for (uint32_t g = 0; g < EV_GROUPS; g++)
+            stop(w, g);
+        break;
     default:
         for (int i = 0; i < 8; i++)
             redrive(w);

@@ -96,10 +96,10 @@ static void expect_group(ev_world *w, uint32_t group, wanted *o)
     else if (dice == 2 && w->told_next > w->told_oldest)
         o->time_us = w->log[w->told_oldest + ev_draw(w, w->told_next - w->told_oldest)].time_us;
     g->now = (ev_stand){.exists = true, .generation = 1, .generation_last = 1};
-    g->now.start = dice == 0      ? w->told_next
-                   : o->sequence  ? o->sequence
-                   : o->time_us   ? first_at(w, o->time_us)
-                                  : w->told_oldest;
+    g->now.start = dice == 0     ? w->told_next
+                   : o->sequence ? o->sequence
+                   : o->time_us  ? first_at(w, o->time_us)
+                                 : w->told_oldest;
     g->now.by_time = o->time_us != 0;
     g->cursor = g->passed = 0;
 }
@@ -108,10 +108,8 @@ void ev_consumer_join(ev_world *w, ev_consumer *k)
 {
     *k = (ev_consumer){.credits = 1 + (uint32_t)ev_draw(w, EV_CREDITS)};
     k->group = w->calm ? (uint32_t)(k - w->consumers) % EV_GROUPS : (uint32_t)ev_draw(w, EV_GROUPS);
-    wanted o = {.group = ev_groups[k->group],
-                .patterns = ev_group_patterns[k->group],
-                .credits = k->credits,
-                .start = "end"};
+    wanted o = {
+        .group = ev_groups[k->group], .patterns = ev_group_patterns[k->group], .credits = k->credits, .start = "end"};
     const uint64_t session = ev_connect(w, "con");
     if (!w->groups[k->group].now.exists)
         expect_group(w, k->group, &o);
@@ -135,9 +133,8 @@ void ev_consumer_answer(ev_world *w, ev_consumer *k)
         return;
     const uint32_t i = (uint32_t)ev_draw(w, k->held_count);
     const ev_held h = k->held[i];
-    sut_envelope env = {.kind = answer_of(w, h.sequence),
-                        .id = EV_SUB,
-                        .opt = {.sequence = h.sequence, .attempt = h.attempt}};
+    sut_envelope env = {
+        .kind = answer_of(w, h.sequence), .id = EV_SUB, .opt = {.sequence = h.sequence, .attempt = h.attempt}};
     if (env.kind == SUT_NACK && ev_draw(w, 2))
         env.opt.retry_after_ms = (uint32_t)ev_draw(w, 800);
     if (!w->calm && ev_draw(w, 30) == 0) { /* not of this delivery at all */
@@ -147,7 +144,9 @@ void ev_consumer_answer(ev_world *w, ev_consumer *k)
         memmove(&k->held[i], &k->held[i + 1], sizeof(ev_held) * (k->held_count - i - 1));
         k->held_count--;
     }
+    w->said = (ev_held){h.sequence, env.opt.attempt};
     ev_says(w, k->session, env);
+    w->said = (ev_held){0};
 }
 
 void ev_consumer_leave(ev_world *w, ev_consumer *k)

@@ -1,5 +1,5 @@
-/* Who publishes: an unnamed publisher that says an event's id again when an answer was lost, alone or in batches, now or
- * later; and an outbox that numbers what it says, and is taken over by another process now and then. */
+/* Who publishes: an unnamed publisher that says an event's id again when an answer was lost, alone or in batches, now
+ * or later; and an outbox that numbers what it says, and is taken over by another process now and then. */
 #include "events.h"
 
 #include "wire/msgpack.h"
@@ -74,8 +74,7 @@ void ev_publish_answered(ev_world *w, uint64_t session, const sut_envelope *env)
         if (!is_published(w, p->uids[i]))
             ev_broke(w, "acknowledged, and the journal does not have it", 0, p->uids[i]);
     }
-    if (env->kind == SUT_PUBLISHED && !p->batch && env->opt.sequence &&
-        w->log[env->opt.sequence].uid != p->uids[0])
+    if (env->kind == SUT_PUBLISHED && !p->batch && env->opt.sequence && w->log[env->opt.sequence].uid != p->uids[0])
         ev_broke(w, "acknowledged with the place of another one", 0, env->opt.sequence);
     if (env->kind == SUT_ERROR_REPLY && (sut_arena_new(&a, 0) || sut_error_body_decode(a, env->body, &e)))
         ev_broke(w, "an error that cannot be read", 0, env->id);

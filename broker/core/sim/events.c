@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STEPS       2500
+#define STEPS       2200
 #define DRAIN_STEPS 400
 
 const char *const ev_subjects[2] = {"open.said", "open.done"};

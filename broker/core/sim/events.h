@@ -8,25 +8,25 @@
 #include "core/events.h"
 #include "sim.h"
 
-#define EV_LOG        360 /* sequences */
-#define EV_UIDS       1024
-#define EV_BATCH      3
-#define EV_PUBLISHES  64
-#define EV_ASKS       512
-#define EV_CONSUMERS  5
-#define EV_LISTENERS  3
-#define EV_GROUPS     3
-#define EV_CREDITS    4
-#define EV_HELD       16
-#define EV_LETTERS    256
-#define EV_VALUE      2048
-#define EV_TRIES      8
-#define EV_PACES      4
-#define EV_KEYS       5
-#define EV_NONE       UINT32_MAX
-#define EV_SUB        5 /* the id of every subscription */
-#define EV_DELAYED    32
-#define EV_QUIET_MS   400000 /* so long after the last fault at most until all is quiet */
+#define EV_LOG       360 /* sequences */
+#define EV_UIDS      1024
+#define EV_BATCH     3
+#define EV_PUBLISHES 64
+#define EV_ASKS      512
+#define EV_CONSUMERS 5
+#define EV_LISTENERS 3
+#define EV_GROUPS    3
+#define EV_CREDITS   4
+#define EV_HELD      16
+#define EV_LETTERS   256
+#define EV_VALUE     2048
+#define EV_TRIES     8
+#define EV_PACES     24
+#define EV_KEYS      5
+#define EV_NONE      UINT32_MAX
+#define EV_SUB       5 /* the id of every subscription */
+#define EV_DELAYED   32
+#define EV_QUIET_MS  400000 /* so long after the last fault at most until all is quiet */
 
 typedef enum ev_done { EV_OWED, EV_ACKED, EV_DEAD, EV_LOST } ev_done;
 
@@ -39,7 +39,8 @@ typedef struct ev_event {
 /* What a group has behind it and before it. */
 typedef struct ev_stand {
     bool exists, paused, replaying, is_new;
-    bool by_time, before_by_time; /* where it begins is found by its first read: what was eaten before is no part of it */
+    bool by_time,
+        before_by_time; /* where it begins is found by its first read: what was eaten before is no part of it */
     uint32_t generation, generation_before, generation_last;
     uint64_t start, from, to, before_start;
     double speed;
@@ -59,8 +60,8 @@ typedef struct ev_group {
     uint32_t out[EV_LOG]; /* who has it: consumer + 1 */
     uint32_t attempt[EV_LOG];
     uint16_t letter[EV_LOG]; /* the one that the core took to redrive it + 1 */
-    uint64_t cursor; /* as it was last seen */
-    uint64_t passed; /* events that it went past because retention had eaten them, in this life of the broker */
+    uint64_t cursor;         /* as it was last seen */
+    uint64_t passed;         /* events that it went past because retention had eaten them, in this life of the broker */
     ev_pace paces[EV_PACES];
     uint32_t pace_count;
     uint64_t paused_ns;
@@ -162,6 +163,7 @@ typedef struct ev_world {
     ev_consumer consumers[EV_CONSUMERS];
     ev_listener listeners[EV_LISTENERS];
     ev_group groups[EV_GROUPS];
+    ev_held said; /* what the core is just told the answer of */
 } ev_world;
 
 extern const char *const ev_subjects[2];
