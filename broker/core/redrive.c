@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FIRST_ATTEMPT_MAX (1u << 30) /* those that follow are counted on from it */
+
 static bool is_out(const core_group *g, uint64_t dead_id)
 {
     for (sut_node *n = g->redrives.next; n != &g->redrives; n = n->next) {
@@ -69,6 +71,8 @@ sut_status sut_core_redrive(sut_core *c, uint64_t now_ns, sut_str group, uint64_
                           attempts[i].message);
         t->first_attempt = attempts[i].attempt > t->first_attempt ? attempts[i].attempt : t->first_attempt;
     }
+    if (t->first_attempt > FIRST_ATTEMPT_MAX)
+        t->first_attempt = FIRST_ATTEMPT_MAX;
     entry->attempt = t->first_attempt;
     sut_list_push_back(&g->redrives, &t->node);
     g->redrive_count++;

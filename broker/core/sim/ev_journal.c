@@ -126,6 +126,7 @@ static sut_status on_bury(void *app, uint64_t tag, const sut_core_dead *d)
     a->group = ev_group_of(d->group);
     a->sequence = d->event->sequence;
     a->dead_id = d->dead_id;
+    ev_group_sync(w, a->group);
     a->attempts = d->attempt_count ? d->attempts[d->attempt_count - 1].attempt : 0;
     if (d->event->replayed != w->groups[a->group].now.replaying)
         ev_broke(w, "a dead letter lost the mark of a replay", a->group, a->sequence);
