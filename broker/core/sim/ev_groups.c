@@ -92,7 +92,7 @@ static bool in_time(const ev_world *w, uint32_t group, uint64_t sequence)
 {
     const ev_group *g = &w->groups[group];
     uint64_t first = w->oldest;
-    while (first < sequence && !ev_owed(w, group, first))
+    while (first < sequence && (!ev_owed(w, group, first) || g->now.done[first] != EV_OWED))
         first++;
     for (uint32_t i = 0; i < g->pace_count; i++) {
         const bool eaten = w->oldest > g->now.from && w->log[first].time_us > g->paces[i].time_us;
