@@ -107,7 +107,8 @@ static sut_status asked(world *w, ask_kind kind, uint64_t tag, uint64_t from, si
 static void on_event(void *app, sut_str subject, sut_core_event_desc *out)
 {
     (void)app;
-    *out = (sut_core_event_desc){.known = subject.len % 7 != 0, .open = subject.ptr[0] == 'o', .service = SUT_STR("user")};
+    *out =
+        (sut_core_event_desc){.known = subject.len % 7 != 0, .open = subject.ptr[0] == 'o', .service = SUT_STR("user")};
 }
 
 static sut_str on_group_service(void *app, sut_str group)
@@ -209,9 +210,8 @@ static void answer(world *w, unsigned which, sut_status st)
     which %= (unsigned)w->ask_count;
     const ask a = w->asks[which];
     w->asks[which] = w->asks[--w->ask_count];
-    const sut_core_publish_answer said = {.err = st ? SUT_ERR_STORAGE_FULL : 0,
-                                          .positions = positions,
-                                          .count = st ? 0 : a.count};
+    const sut_core_publish_answer said = {
+        .err = st ? SUT_ERR_STORAGE_FULL : 0, .positions = positions, .count = st ? 0 : a.count};
     switch (a.kind) {
     case ASK_PUBLISH:
         sut_core_published(w->core, w->now, a.tag, &said);
@@ -290,7 +290,8 @@ static sut_str subscribe_body(world *w, sut_buf *b)
         MUST(sut_mp_add_map(b, 1) == 0 && sut_mp_add_str(b, flags & 16 ? SUT_STR("time") : SUT_STR("sequence")) == 0 &&
              sut_mp_add_uint(b, number(w)) == 0);
     if (flags & 1)
-        MUST(sut_mp_add_str(b, SUT_STR("group")) == 0 && sut_mp_add_str(b, sut_str_from(groups[(flags >> 5) % 3])) == 0);
+        MUST(sut_mp_add_str(b, SUT_STR("group")) == 0 &&
+             sut_mp_add_str(b, sut_str_from(groups[(flags >> 5) % 3])) == 0);
     return fuzz_str(b);
 }
 
@@ -340,8 +341,8 @@ static void redrive(world *w)
     const sut_core_attempt attempt = {.attempt = (uint32_t)number(w), .code = SUT_STR("x"), .message = SUT_STR("y")};
     const uint64_t sequence = 1 + next(w) % 64;
     const sut_stored_event event = event_at(sequence < w->next_sequence ? sequence : 1);
-    if (w->next_sequence > 1 && sut_core_redrive(w->core, w->now, SUT_STR("g"), 1 + next(w) % 4, &event, &attempt, 1,
-                                                 error, sizeof(error)))
+    if (w->next_sequence > 1 &&
+        sut_core_redrive(w->core, w->now, SUT_STR("g"), 1 + next(w) % 4, &event, &attempt, 1, error, sizeof(error)))
         MUST(error[0] != 0);
 }
 
