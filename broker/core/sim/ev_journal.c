@@ -353,7 +353,7 @@ static void answer(ev_world *w, const ev_ask *a)
 static ev_ask *take_ask(ev_world *w, uint32_t i)
 {
     ev_ask *a = w->asks[i];
-    memmove(&w->asks[i], &w->asks[i + 1], sizeof(w->asks[0]) * (w->ask_count - i - 1));
+    memmove(&w->asks[i], &w->asks[i + 1], sizeof(ev_ask *) * (w->ask_count - i - 1));
     w->ask_count--;
     return a;
 }
