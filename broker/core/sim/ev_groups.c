@@ -91,7 +91,7 @@ void ev_group_pace(ev_world *w, uint32_t group)
 static bool in_time(const ev_world *w, uint32_t group, uint64_t sequence)
 {
     const ev_group *g = &w->groups[group];
-    uint64_t first = w->oldest;
+    uint64_t first = w->oldest < sequence ? w->oldest : sequence;
     while (first < sequence && (!ev_owed(w, group, first) || g->now.done[first] != EV_OWED))
         first++;
     for (uint32_t i = 0; i < g->pace_count; i++) {
