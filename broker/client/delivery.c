@@ -84,7 +84,8 @@ static sut_delivery *delivery_new(sut_subscription *s, const sut_envelope *env)
                         .ephemeral = s->opt.group == NULL,
                         .ack_wait_ns = s->opt.group ? wait_ms * SUT_NS_PER_MS : 0,
                         .env = *env};
-    atomic_init(&d->stale_at_ns, d->ack_wait_ns ? sut_now_ns() + d->ack_wait_ns : SUT_NEVER);
+    /* From when its frame came: early rather than late, and one look at the clock a frame. */
+    atomic_init(&d->stale_at_ns, d->ack_wait_ns ? s->client->session.last_heard_ns + d->ack_wait_ns : SUT_NEVER);
     char *at = d->bytes;
     sut_envelope *own = &d->env;
     move_to(&at, &own->subject);
@@ -215,10 +216,10 @@ static void send_answer(sut_client *c, sut_delivery *d)
 static void answered(sut_client *c, sut_delivery *d)
 {
     sut_subscription *s = d->sub;
-    sut_node_unlink(&d->node);
     if (s && s->id == d->sub_id)
         send_answer(c, d);
-    s = d->sub; /* a session that ended meanwhile may have led to its end */
+    s = d->sub; /* a session that ended meanwhile may have led to its end, which found it on the list */
+    sut_node_unlink(&d->node);
     delivery_free(d);
     if (s) {
         s->unanswered--;

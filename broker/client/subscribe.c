@@ -91,7 +91,8 @@ static void ask_if_up(sut_subscription *s)
         ask(s);
 }
 
-/* The acks of this turn are to be there first: what they answer is not to be given to others. */
+/* The acks of this turn are to be there first: what they answer is not to be given to others. Whoever calls this has
+ * moved the state on: what is sent here may end the session, and that must not find a subscription that stands. */
 static void give_back(sut_subscription *s)
 {
     sut_client *c = s->client;
@@ -112,34 +113,42 @@ static void on_timer(sut_timer *t, void *arg)
         ask_if_up(s);
 }
 
-static void ask_later(sut_subscription *s, const sut_error_body *e)
+/* False: out of memory; it waits for the next session. */
+static bool back_off(sut_subscription *s)
 {
     sut_client *c = s->client;
     uint64_t bound = BACKOFF_FIRST_NS << (s->failures < 5 ? s->failures : 5);
     if (bound > BACKOFF_MAX_NS)
         bound = BACKOFF_MAX_NS;
     s->failures++;
-    sut_log(SUT_WARN, CLIENT_LOG, "subscription.refused", SUT_KV_S("code", e->code), SUT_KV_S("message", e->message),
-            SUT_KV_U("failures", s->failures));
     s->state = s->paused ? SUB_PAUSED : SUB_BACKOFF;
     /* Half of it is chance, so that those who were refused together do not come together. */
     uint64_t at_ns = sut_now_ns() + bound / 2 + sut_prng(&c->session.prng) % (bound / 2);
-    if (!s->paused && sut_timer_start_at(c->loop, &s->timer, at_ns, on_timer, s) != 0) {
-        s->state = SUB_WAITING; /* for the next session */
-        client_session_restart(c, "out of memory");
-        return;
-    }
-    tell_down(s, "refused for the moment");
+    if (s->paused || sut_timer_start_at(c->loop, &s->timer, at_ns, on_timer, s) == 0)
+        return true;
+    s->state = SUB_WAITING;
+    return false;
+}
+
+static void ask_later(sut_subscription *s, const sut_error_body *e)
+{
+    const bool waits = back_off(s);
+    sut_log(SUT_WARN, CLIENT_LOG, "subscription.refused", SUT_KV_S("code", e->code), SUT_KV_S("message", e->message),
+            SUT_KV_U("failures", s->failures));
+    if (waits)
+        tell_down(s, "refused for the moment");
+    else
+        client_session_restart(s->client, "out of memory");
 }
 
 /* ---- begin, end, pause ---- */
 
 static void finish_pause(sut_subscription *s)
 {
-    give_back(s);
-    sut_timer_stop(&s->timer);
     if (s->state != SUB_OVER)
         s->state = SUB_PAUSED;
+    give_back(s);
+    sut_timer_stop(&s->timer);
     void (*done)(void *arg) = s->pause_done;
     s->pause_done = NULL;
     if (done)
@@ -167,11 +176,11 @@ void client_subs_begin(sut_client *c, client_mail *m)
 
 void client_sub_end_here(sut_subscription *s)
 {
+    s->state = SUB_OVER;
+    sut_node_unlink(&s->node);
     give_back(s);
     sut_timer_stop(&s->timer);
     client_deliveries_orphan(s);
-    sut_node_unlink(&s->node);
-    s->state = SUB_OVER;
     atomic_fetch_sub(&s->client->subs.count, 1);
 }
 
@@ -204,8 +213,8 @@ void client_subs_pause(client_mail *m)
 void client_sub_choke(sut_subscription *s)
 {
     sut_log(SUT_WARN, CLIENT_LOG, "subscription.unanswered", SUT_KV_U("events", s->unanswered));
-    give_back(s);
     s->state = SUB_FULL;
+    give_back(s);
     tell_down(s, "too many events are not answered");
 }
 
@@ -272,8 +281,16 @@ static void gap(sut_subscription *s, const sut_envelope *env)
 {
     sut_sub_notice n;
     client_gap_decode(s->client->scratch, env->body, &n);
-    if (n.to > s->seen)
+    if (s->opt.group && sut_str_is(n.text, "deleted")) { /* the subscription ended with its group */
+        let_go(s);
+        s->told_up = false;
+        if (!back_off(s)) {
+            client_session_restart(s->client, "out of memory");
+            return;
+        }
+    } else if (n.to > s->seen) {
         s->seen = n.to;
+    }
     tell(s, &n);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef enum { TAP_WAITING, TAP_SENT, TAP_OVER } tap_state;
+enum { TAP_NEW, TAP_BEGUN, TAP_ABANDONED }; /* abandoned: ended before its mail was opened, which frees it */
 
 struct sut_tap {
     client_mail mail, end_mail;
@@ -17,8 +18,8 @@ struct sut_tap {
     sut_tap_options opt;
     uint64_t id;
     tap_state state;
-    bool begun, abandoned; /* abandoned: ended before its mail was opened, which frees it */
-    sem_t ended;           /* posted when another thread's end was done */
+    _Atomic int life;
+    sem_t ended; /* posted when another thread's end was done */
     size_t request_len;
     char request[];
 };
@@ -67,33 +68,33 @@ static void finish_unavailable(sut_tap *t, const char *why)
 void client_taps_begin(sut_client *c, client_mail *m)
 {
     sut_tap *t = SUT_CONTAINER(m, sut_tap, mail);
-    if (t->abandoned) {
+    int life = TAP_NEW;
+    if (!atomic_compare_exchange_strong(&t->life, &life, TAP_BEGUN)) {
         tap_free(t);
         return;
     }
-    t->begun = true;
     if (c->closing) {
         t->state = TAP_OVER;
         return;
     }
     sut_list_push_back(&c->taps.list, &t->node);
-    if (client_session_takes_calls(c))
+    if (client_session_takes_calls(c)) /* refused: told by the next attempt, never from within sut_tap_start */
         send_request(t);
-    else if (sut_client_state(c) == SUT_SESSION_REFUSED)
-        finish_unavailable(t, "the broker refuses this peer");
 }
 
+/* Over first: what is sent below may be one too many and end the session, which must not tell of this tap any more. */
 static void end_here(sut_tap *t)
 {
     sut_client *c = t->client;
-    if (t->state == TAP_SENT && client_session_takes_calls(c)) {
+    const bool was_sent = t->state == TAP_SENT;
+    sut_node_unlink(&t->node);
+    t->state = TAP_OVER;
+    atomic_fetch_sub(&c->taps.count, 1);
+    if (was_sent && client_session_takes_calls(c)) {
         sut_envelope env = {
             .version = SUT_PROTOCOL_VERSION, .kind = SUT_UNSUBSCRIBE, .id = t->id, .subject = SUT_STR("")};
         client_outbox_control(c, &env);
     }
-    sut_node_unlink(&t->node);
-    t->state = TAP_OVER;
-    atomic_fetch_sub(&c->taps.count, 1);
 }
 
 void client_taps_end(client_mail *m)
@@ -139,31 +140,38 @@ bool client_taps_input(sut_client *c, const sut_envelope *env)
     }
 }
 
-void client_taps_session_up(sut_client *c)
+static sut_tap *find_waiting(sut_client *c)
 {
     for (sut_node *n = c->taps.list.next; n != &c->taps.list; n = n->next) {
         sut_tap *t = SUT_CONTAINER(n, sut_tap, node);
         if (t->state == TAP_WAITING)
-            send_request(t);
-    }
-}
-
-/* An on_end may end any other tap, so each search begins anew. */
-static sut_tap *find_lost(sut_client *c, bool is_refused)
-{
-    for (sut_node *n = c->taps.list.next; n != &c->taps.list; n = n->next) {
-        sut_tap *t = SUT_CONTAINER(n, sut_tap, node);
-        if (t->state == TAP_SENT || is_refused)
             return t;
     }
     return NULL;
 }
 
+/* Searched anew each time: a request may be one too many, and then an on_end may end any of them. */
+void client_taps_session_up(sut_client *c)
+{
+    for (sut_tap *t; client_session_takes_calls(c) && (t = find_waiting(c));)
+        send_request(t);
+}
+
+/* Those of now are set apart first: an on_end may end any other of them, or start one for the next session. */
 void client_taps_session_lost(sut_client *c, bool is_refused)
 {
-    sut_tap *t;
-    while ((t = find_lost(c, is_refused)))
-        finish_unavailable(t, is_refused ? "the broker refuses this peer" : "the connection was lost");
+    sut_node lost;
+    sut_list_init(&lost);
+    for (sut_node *n = c->taps.list.next, *next; n != &c->taps.list; n = next) {
+        next = n->next;
+        if (SUT_CONTAINER(n, sut_tap, node)->state != TAP_SENT && !is_refused)
+            continue;
+        sut_node_unlink(n);
+        sut_list_push_back(&lost, n);
+    }
+    for (sut_node *n; (n = sut_list_pop_front(&lost));)
+        finish_unavailable(SUT_CONTAINER(n, sut_tap, node),
+                           is_refused ? "the broker refuses this peer" : "the connection was lost");
 }
 
 void client_taps_leave(sut_client *c)
@@ -230,12 +238,13 @@ sut_tap *sut_tap_end(sut_tap *t)
         return NULL;
     if (client_mailbox_closed(t->mailbox))
         return tap_free(t);
+    int life = TAP_NEW;
+    if (atomic_compare_exchange_strong(&t->life, &life, TAP_ABANDONED)) {
+        atomic_fetch_sub(&t->client->taps.count, 1);
+        return NULL; /* so nobody waits for a loop that does not run yet */
+    }
     if (client_mailbox_on_loop(t->mailbox)) {
         end_here(t);
-        if (!t->begun) {
-            t->abandoned = true;
-            return NULL;
-        }
     } else if (client_mailbox_put(t->mailbox, &t->end_mail)) {
         while (sem_wait(&t->ended) != 0) /* EINTR */
             continue;

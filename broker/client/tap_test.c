@@ -13,16 +13,44 @@ typedef struct seen {
     unsigned records, ends;
     int err;
     char subject[32], message[64];
-    sut_tap *end_within; /* ended by the callback itself */
+    sut_tap *end_within;  /* ended by on_end itself */
+    sut_tap *end_at_once; /* ended by on_record itself */
+    sut_client *flood;    /* on_record starts and ends taps until the session ends … */
+    struct seen *hot;     /* … and this is what they are told */
+    struct seen *other;   /* what the one among them is told that is left open */
 } seen;
 #define SEEN_INIT                                                                                                      \
     {                                                                                                                  \
         .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                                         \
     }
 
+static void on_record(void *arg, const sut_envelope *env);
+static void on_end(void *arg, int err, sut_str code, sut_str message);
+
+/* 65,536 requests are what the outbox takes; one of them is not ended, so that it is an end which is too much for
+ * it: the session is lost within sut_tap_end. Whoever is told so ends his tap, as one does. */
+static void flood(sut_client *c, seen *hot)
+{
+    const sut_tap_options opt = {.request = fake_body, .on_record = on_record, .on_end = on_end, .arg = hot};
+    const sut_tap_options quiet = {.request = fake_body, .on_record = on_record, .on_end = on_end, .arg = hot->other};
+    sut_tap *odd;
+    cr_assert_eq(sut_tap_start(c, &quiet, &odd), 0);
+    while (sut_client_state(c) == SUT_SESSION_UP) {
+        sut_tap *t;
+        cr_assert_eq(sut_tap_start(c, &opt, &t), 0);
+        hot->end_within = t;
+        sut_tap_end(t);
+    }
+    sut_tap_end(odd);
+}
+
 static void on_record(void *arg, const sut_envelope *env)
 {
     seen *s = arg;
+    if (s->flood)
+        flood(s->flood, s->hot);
+    if (s->end_at_once)
+        s->end_at_once = sut_tap_end(s->end_at_once);
     pthread_mutex_lock(&s->lock);
     s->records++;
     snprintf(s->subject, sizeof s->subject, "%.*s", SUT_STR_FMT(env->subject));
@@ -143,6 +171,43 @@ Test(taps, a_lost_session_ends_them_and_waiting_ones_start_on_the_next)
     sut_client_free(c);
     cr_assert_eq(later.ends, 0);
     sut_tap_end(b); /* also behind its client */
+    fake_stop(&f);
+}
+
+Test(taps, one_may_be_ended_by_its_own_record)
+{
+    fake_broker f;
+    seen s = SEEN_INIT;
+    sut_client *c = up(&f);
+    s.end_at_once = tap(c, &s);
+    uint64_t id = fake_expect(&f, SUT_TAP).id;
+    send_kind(&f, SUT_TAP, id, SUT_STR("user.one"));
+    send_kind(&f, SUT_TAP, id, SUT_STR("user.two"));
+    wait_for(&s, &s.records, 1);
+    cr_assert_eq(fake_expect(&f, SUT_UNSUBSCRIBE).id, id);
+    sut_client_free(c);
+    cr_assert_eq(s.records, 1);
+    cr_assert_eq(s.ends, 0);
+    fake_stop(&f);
+}
+
+Test(taps, an_end_that_ends_the_session_tells_nothing_of_its_own_tap)
+{
+    fake_broker f;
+    seen first = SEEN_INIT, open = SEEN_INIT, hot = SEEN_INIT;
+    sut_client *c = up(&f);
+    first.flood = c;
+    first.hot = &hot;
+    hot.other = &open;
+    sut_tap *a = tap(c, &first);
+    uint64_t id = fake_expect(&f, SUT_TAP).id;
+    send_kind(&f, SUT_TAP, id, SUT_STR("user.one"));
+    wait_for(&first, &first.ends, 1);
+    cr_assert_eq(first.err, SUT_ERR_UNAVAILABLE);
+    cr_assert_eq(hot.ends, 0);
+    wait_for(&open, &open.ends, 1);
+    sut_tap_end(a);
+    sut_client_free(c);
     fake_stop(&f);
 }
 

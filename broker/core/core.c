@@ -34,6 +34,8 @@ static sut_status make_parts(sut_core *c)
     if (st == 0)
         st = sut_strmap_new(&c->services_by_name);
     if (st == 0)
+        st = sut_strmap_new(&c->peers);
+    if (st == 0)
         st = sut_u64map_new(&c->controls);
     if (st == 0)
         st = core_pool_new(&c->pool);
@@ -75,6 +77,8 @@ sut_core *sut_core_free(sut_core *c)
     /* Whoever still waits gets no answer from a broker that is gone: outputs stop first. */
     c->ops = (sut_core_ops){0};
     c->watched = 0;
+    if (c->events)
+        c->events->ops.delivery = NULL;
     for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next)
         SUT_CONTAINER(n, core_session, node)->closing = SUT_CONTAINER(n, core_session, node)->draining = true;
     while (!sut_list_empty(&c->sessions))
@@ -84,6 +88,7 @@ sut_core *sut_core_free(sut_core *c)
     core_events_free(c);
     sut_u64map_free(c->sessions_by_id);
     sut_strmap_free(c->services_by_name);
+    sut_strmap_free(c->peers);
     sut_u64map_free(c->controls);
     core_pool_free(c->pool);
     sut_arena_free(c->arena);

@@ -90,13 +90,25 @@ void core_ephemeral_pump(sut_core *c, core_subscription *sub)
         read_on(c, sub);
 }
 
+static void skip_to(sut_core *c, core_subscription *sub, uint64_t oldest)
+{
+    gap(c, sub, sub->position, oldest - 1, "retention");
+    sub->missed_total += oldest - sub->position;
+    sub->position = oldest;
+}
+
 void core_ephemeral_start(sut_core *c, core_subscription *sub)
 {
-    const struct core_events *e = c->events;
-    if (sub->position < e->first) {
-        gap(c, sub, sub->position, e->first - 1, "retention");
-        sub->position = e->first;
-    }
+    if (sub->position < c->events->first)
+        skip_to(c, sub, c->events->first);
+    core_ephemeral_pump(c, sub);
+}
+
+void core_ephemeral_retained(sut_core *c, core_subscription *sub, uint64_t oldest)
+{
+    if (sub->live || sub->reading || sub->from_time_us != 0 || sub->position >= oldest)
+        return;
+    skip_to(c, sub, oldest);
     core_ephemeral_pump(c, sub);
 }
 
@@ -105,7 +117,9 @@ void core_ephemeral_fall_behind(sut_core *c, core_subscription *sub, uint64_t se
     if (!sub->live)
         return;
     sub->live = false;
-    sub->position = sequence;
+    sub->position =
+        sub->slow ? sub->missed_from : sequence; /* what it missed is read with the rest, as its credit allows */
+    sub->slow = false;
     again_later(c, sub);
 }
 
@@ -164,11 +178,8 @@ void core_ephemeral_read_done(sut_core *c, const core_op *op, sut_status status,
         again_later(c, sub);
         return;
     }
-    if (!by_time && f->oldest > sub->position) {
-        gap(c, sub, sub->position, f->oldest - 1, "retention");
-        sub->missed_total += f->oldest - sub->position;
-        sub->position = f->oldest;
-    }
+    if (!by_time && f->oldest > sub->position)
+        skip_to(c, sub, f->oldest);
     sub->from_time_us = 0;
     for (; i < f->count && sub->in_flight < sub->credits; i++) {
         const sut_stored_event *event = &f->events[i];

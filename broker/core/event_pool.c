@@ -11,9 +11,16 @@ void core_event_charge_always(struct core_events *e, uint64_t bytes)
         e->counts.bytes_held_max = e->counts.bytes_held;
 }
 
+/* What tools keep may fill one half, so that what groups of the platform need is never used up by them. */
+bool core_event_room(const struct core_events *e, uint64_t bytes, bool for_tool)
+{
+    const uint64_t most = for_tool ? e->limits.event_bytes / 2 : e->limits.event_bytes;
+    return bytes <= most && e->counts.bytes_held <= most - bytes;
+}
+
 bool core_event_charge(struct core_events *e, uint64_t bytes)
 {
-    if (e->counts.bytes_held + bytes > e->limits.event_bytes)
+    if (!core_event_room(e, bytes, false))
         return false;
     core_event_charge_always(e, bytes);
     return true;
@@ -36,11 +43,11 @@ static sut_str keep_str(char **at, sut_str s)
     return (sut_str){to, s.len};
 }
 
-core_event *core_event_keep(struct core_events *e, const sut_stored_event *event, bool always)
+core_event *core_event_keep(struct core_events *e, const sut_stored_event *event, bool for_tool, bool always)
 {
     size_t size = sizeof(core_event) + event->subject.len + event->key.len + event->principal.session.len +
                   event->traceparent.len + event->source.len + event->publisher.len + event->body.len + 7;
-    if (!always && e->counts.bytes_held + size > e->limits.event_bytes)
+    if (!always && !core_event_room(e, size, for_tool))
         return NULL;
     core_event *copy = malloc(size);
     if (!copy)

@@ -7,23 +7,24 @@
 #include "core/events.h"
 #include "state.h"
 
-#define CORE_CHUNK_ENTRIES     64
-#define CORE_ROUTES_OF_EVENT   16   /* subjects that a publisher's session remembers */
-#define CORE_RETRY_JOURNAL_MS  50   /* a publisher is told to wait so long for room in the journal's queue */
-#define CORE_AGAIN_MS          100  /* after the journal failed or had no room */
-#define CORE_DAMAGED_MS        5000 /* a damaged record is looked at again after so long */
-#define CORE_STATE_MAX         (64u << 10)
-#define CORE_ATTEMPTS_KEPT     8
-#define CORE_ATTEMPT_TEXT      512 /* of code and message of one attempt */
-#define CORE_DELAY_MAX_MS      600000
-#define CORE_ACK_WAIT_MIN_MS   100
-#define CORE_ACK_WAIT_MAX_MS   600000
-#define CORE_READ_BYTES        (256u << 10)
-#define CORE_READ_EVENTS       512
-#define CORE_COUNTED_SAVED     512  /* events with failed attempts whose count is saved */
-#define CORE_REDRIVES_MAX      1024 /* of one group, out or waiting */
-#define CORE_PUBLISH_SLOT_BITS 20   /* a publish's tag is serial << bits | slot */
-#define CORE_NOT_A_MEMBER      UINT32_MAX
+#define CORE_CHUNK_ENTRIES         64
+#define CORE_ROUTES_OF_EVENT       16   /* subjects that a publisher's session remembers */
+#define CORE_RETRY_JOURNAL_MS      50   /* a publisher is told to wait so long for room in the journal's queue */
+#define CORE_AGAIN_MS              100  /* after the journal failed or had no room */
+#define CORE_DAMAGED_MS            5000 /* a damaged record is looked at again after so long */
+#define CORE_STATE_MAX             (64u << 10)
+#define CORE_ATTEMPTS_KEPT         8
+#define CORE_ATTEMPT_TEXT          512 /* of code and message of one attempt */
+#define CORE_DELAY_MAX_MS          600000
+#define CORE_ACK_WAIT_MIN_MS       100
+#define CORE_ACK_WAIT_MAX_MS       600000
+#define CORE_READ_BYTES            (256u << 10)
+#define CORE_READ_EVENTS           512
+#define CORE_COUNTED_SAVED         512  /* events with failed attempts whose count is saved */
+#define CORE_REDRIVES_MAX          1024 /* of one group, out or waiting */
+#define CORE_PUBLISH_SLOT_BITS     20   /* a publish's tag is serial << bits | slot */
+#define CORE_NOT_A_MEMBER          UINT32_MAX
+#define CORE_SUBSCRIPTIONS_OF_TOOL 128 /* in all its sessions */
 
 typedef struct core_copy_of_event core_event;
 typedef struct core_entry core_entry;
@@ -105,7 +106,8 @@ typedef struct core_window {
     core_chunk **chunks; /* chunk of position p: chunks[p / CORE_CHUNK_ENTRIES & mask] */
     uint64_t mask;
     uint64_t head, tail;
-    bool held; /* chunks is there */
+    bool held;    /* chunks is there */
+    bool of_tool; /* takes from the tools' half of memory */
 } core_window;
 
 typedef struct core_range {
@@ -132,7 +134,7 @@ typedef struct core_replay {
     bool paced;      /* start_ns and time0_us are known */
     uint64_t from, to, at;
     double speed;
-    uint64_t start_ns;
+    uint64_t start_ns, paused_ns;
     int64_t time0_us;  /* of the first event that was read since start_ns */
     core_place before; /* where the group was */
     uint32_t generation_before;
@@ -170,6 +172,7 @@ struct core_group {
     sut_node node; /* events->groups, by name; or events->erased */
     char name[SUT_GROUP_NAME_MAX + 1];
     uint8_t name_len;
+    char owner[CORE_NAME_MAX + 1]; /* the tool whose subscription made it; "": nobody's */
     core_filter filter;
     uint64_t damaged;    /* the record at which it stands */
     bool paused, stored; /* stored: the journal knows it, so who subscribed may be told */
@@ -199,6 +202,7 @@ struct core_group {
     core_timer timer; /* journal again, next paced event */
     core_timer save_timer;
     uint64_t saved_ns;
+    uint64_t bury_ns; /* not before: the journal took no dead letter */
     core_replay replay;
     uint64_t delivered_total, acked_total, nacked_total, expired_total, dead_total, stale_total, lost_total;
     uint64_t gaps_total, missed_total;
@@ -210,6 +214,7 @@ struct core_subscription {
     core_group *group; /* NULL: ephemeral */
     uint64_t id;
     uint32_t credits, in_flight;
+    uint64_t weight;  /* counted at its peer */
     core_timer timer; /* ack wait of the first in hand; or the next marker */
     uint64_t gaps_total, missed_total;
     bool answered; /* the reply to subscribe is out */
@@ -263,8 +268,8 @@ struct core_events {
     sut_node ahead_groups, ahead_subscriptions; /* their reads are ahead of what the core was told of */
     sut_node pumps;                             /* groups to look at before the input ends */
     uint32_t group_count, subscription_count;
-    uint32_t in_flight, dirty, saves; /* of all groups; saves: with the journal */
-    uint32_t match_generation;
+    uint32_t in_flight, dirty, saves, buries; /* of all groups; saves, buries: with the journal */
+    uint64_t match_generation;                /* never comes round: lists of an old one hold what is freed */
     struct core_match *matches;
     core_lane *free_lanes;
     core_chunk *free_chunk;
@@ -284,10 +289,12 @@ static inline uint64_t core_group_read(const struct core_events *e, const core_g
 }
 
 /* event_pool.c: memory, charged to limits.event_bytes. */
+bool core_event_room(const struct core_events *e, uint64_t bytes, bool for_tool); /* tools share one half */
 bool core_event_charge(struct core_events *e, uint64_t bytes);
 void core_event_charge_always(struct core_events *e, uint64_t bytes); /* what progress needs */
 void core_event_discharge(struct core_events *e, uint64_t bytes);
-core_event *core_event_keep(struct core_events *e, const sut_stored_event *event, bool always); /* NULL: no room */
+core_event *core_event_keep(struct core_events *e, const sut_stored_event *event, bool for_tool,
+                            bool always); /* NULL: no room */
 core_event *core_event_ref(core_event *copy);
 void core_event_unref(struct core_events *e, core_event *copy);
 SUT_MUST_CHECK sut_status core_filter_set(core_filter *f, const sut_str *patterns, size_t count);
@@ -363,7 +370,7 @@ void core_lanes_clear(struct core_events *e, core_group *g); /* with entries tha
 void core_lanes_free(struct core_events *e);
 
 /* group_window.c */
-SUT_MUST_CHECK sut_status core_window_init(core_window *w);
+SUT_MUST_CHECK sut_status core_window_init(core_window *w, bool of_tool);
 void core_window_free(struct core_events *e, core_window *w);
 core_entry *core_window_push(struct core_events *e, core_window *w, uint64_t sequence); /* NULL: no memory */
 void core_window_unpush(struct core_events *e, core_window *w);                         /* the last one */
@@ -396,6 +403,10 @@ void core_group_read_done(sut_core *c, const core_op *op, sut_status status, con
 /* An event that was appended; `*shared` is the one copy of it, made when the first group needs it. */
 void core_group_offer(sut_core *c, core_group *g, const sut_stored_event *event, core_event **shared);
 void core_group_fall_behind(sut_core *c, core_group *g, uint64_t sequence); /* it was live */
+/* group_retain.c */
+void core_group_tell_gap(sut_core *c, core_group *g, uint64_t from, uint64_t to, const char *reason);
+void core_group_lose_below(sut_core *c, core_group *g, uint64_t oldest); /* of the window, what has no body any more */
+void core_group_retained(sut_core *c, core_group *g, uint64_t oldest);
 /* group_member.c: the heap of members by free credit. */
 SUT_MUST_CHECK sut_status core_member_add(core_group *g, core_subscription *sub);
 void core_member_retire(core_group *g, core_subscription *sub);
@@ -452,6 +463,7 @@ SUT_MUST_CHECK sut_status core_state_encode(struct core_events *e, const core_gr
 SUT_MUST_CHECK sut_status core_state_decode(struct core_events *e, core_group *g, sut_str value);
 /* group_replay.c */
 void core_replay_begin(sut_core *c, core_group *g, const core_replay *replay, int64_t from_time_us, bool is_new);
+void core_replay_pause(sut_core *c, core_group *g);   /* g->paused has changed */
 void core_replay_release(sut_core *c, core_group *g); /* whose time has come */
 void core_replay_end(sut_core *c, core_group *g, bool stopped);
 bool core_replay_over(const struct core_events *e, const core_group *g);
@@ -466,10 +478,11 @@ void core_ephemeral_fall_behind(sut_core *c, core_subscription *sub, uint64_t se
 void core_ephemeral_marker(sut_core *c, core_subscription *sub);
 void core_ephemeral_arm(sut_core *c, core_subscription *sub); /* the next marker */
 void core_ephemeral_pump(sut_core *c, core_subscription *sub);
+void core_ephemeral_retained(sut_core *c, core_subscription *sub, uint64_t oldest);
 
 /* match.c: subject → who gets it. */
 typedef struct core_match {
-    uint32_t generation;
+    uint64_t generation;
     uint8_t subject_len;
     char subject[SUT_SUBJECT_MAX];
     core_group **groups;

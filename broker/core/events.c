@@ -199,9 +199,16 @@ void sut_core_read_done(sut_core *c, uint64_t now_ns, uint64_t tag, sut_status s
 
 void sut_core_retained(sut_core *c, uint64_t now_ns, uint64_t oldest)
 {
+    struct core_events *e = c->events;
     core_set_now(c, now_ns);
-    if (c->events && oldest > c->events->first)
-        c->events->first = oldest;
+    if (!e || oldest <= e->first)
+        return;
+    e->first = oldest;
+    for (sut_node *n = e->groups.next; n != &e->groups; n = n->next)
+        core_group_retained(c, SUT_CONTAINER(n, core_group, node), oldest);
+    for (sut_node *n = e->ephemeral.next; n != &e->ephemeral; n = n->next)
+        core_ephemeral_retained(c, SUT_CONTAINER(n, core_subscription, place_node), oldest);
+    core_groups_pump(c);
 }
 
 /* ---- drain ---- */
@@ -221,5 +228,5 @@ void core_events_drain(sut_core *c)
 bool core_events_drained(const sut_core *c)
 {
     const struct core_events *e = c->events;
-    return !e || (e->publish_count == 0 && e->in_flight == 0 && e->dirty == 0 && e->saves == 0);
+    return !e || (e->publish_count == 0 && e->in_flight == 0 && e->buries == 0 && e->dirty == 0 && e->saves == 0);
 }

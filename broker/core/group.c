@@ -150,7 +150,7 @@ uint64_t core_group_cursor(const struct core_events *e, const core_group *g)
 
 static bool open_window(sut_core *c, core_group *g)
 {
-    if (core_window_init(&g->window)) {
+    if (core_window_init(&g->window, g->owner[0] != 0)) {
         core_group_later(c, g, CORE_AGAIN_MS);
         return false;
     }
@@ -190,6 +190,7 @@ void core_window_drop(sut_core *c, core_group *g)
     core_lanes_clear(e, g);
     core_window_free(e, &g->window);
     g->live = false;
+    g->replay.paced = false; /* its pace begins anew with the event that is read first */
     if (g->reading) {
         g->reading->group = NULL;
         sut_node_unlink(&g->reading->node);

@@ -83,6 +83,13 @@ static sut_status erase(sut_core *c, core_group *g, const answer *a)
     return 0;
 }
 
+/* A redriven one that is out or dying is counted once. */
+static uint32_t busy_count(const core_group *g)
+{
+    const uint32_t out = g->in_flight + g->dying_count;
+    return out > g->redrive_count ? out : g->redrive_count;
+}
+
 static sut_status replay(sut_core *c, const sut_group_command *cmd, const answer *a)
 {
     struct core_events *e = c->events;
@@ -100,9 +107,8 @@ static sut_status replay(sut_core *c, const sut_group_command *cmd, const answer
         return fail(a, -EBUSY, "a replay of this group runs already; stop it first");
     if (g && !g->paused)
         return fail(a, -EBUSY, "the group is live; pause it first, or replay to a new group");
-    if (g && (g->in_flight > 0 || g->dying_count > 0))
-        return fail(a, -EBUSY, "%u events of the group are still out; try again when they are answered",
-                    g->in_flight + g->dying_count);
+    if (g && (g->in_flight > 0 || g->dying_count > 0 || g->redrive_count > 0))
+        return fail(a, -EBUSY, "%u events of the group are still out; try again when they are answered", busy_count(g));
     if (g && cmd->subject_count > 0 && !core_filter_same(&g->filter, cmd->subjects, cmd->subject_count))
         return fail(a, -EINVAL, "the group has other subjects; leave them away, or replay to a new group");
     if (g) {
@@ -121,6 +127,7 @@ static void set_paused(sut_core *c, core_group *g, bool paused)
     if (g->paused == paused)
         return;
     g->paused = paused;
+    core_replay_pause(c, g);
     core_group_dirty(c, g);
     core_group_wake(c, g);
 }

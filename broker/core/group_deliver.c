@@ -19,7 +19,7 @@ void core_entry_keep(sut_core *c, core_group *g, core_entry *entry, const sut_st
     if (!*shared) {
         if (!always && g->window_bytes + event->body.len > e->limits.group_bytes)
             return;
-        *shared = core_event_keep(e, event, always);
+        *shared = core_event_keep(e, event, g->owner[0] != 0, always);
     }
     if (!*shared || (!always && g->window_bytes + (*shared)->size > e->limits.group_bytes))
         return;
@@ -188,7 +188,7 @@ void core_entry_done(sut_core *c, core_group *g, core_entry *entry)
     entry->state = CORE_ENTRY_DONE;
     if (entry->lane) {
         core_entry *next = core_lane_leave(e, g, entry);
-        if (next)
+        if (next && next->state == CORE_ENTRY_BLOCKED) /* one that is paced waits for its time as well */
             core_entry_ready(c, g, next, false);
     }
     while (core_window_count(&g->window) > 0 && core_window_at(&g->window, g->window.head)->state == CORE_ENTRY_DONE)

@@ -165,10 +165,12 @@ static sut_status bury(sut_core *c, core_group *g, core_entry *entry)
     op->group = g;
     op->entry = entry;
     op->in_redrive = t && t->dead_id != 0;
+    sut_stored_event event = entry->copy->event;
+    event.replayed |= g->replay.on; /* history that died is still history when it is redriven */
     const sut_core_dead dead = {.dead_id = t ? t->dead_id : 0,
                                 .group = core_group_name(g),
                                 .generation = g->generation,
-                                .event = &entry->copy->event,
+                                .event = &event,
                                 .attempts = attempts,
                                 .attempt_count = count};
     sut_status st = e->ops.bury(c->app, op->tag, &dead);
@@ -177,21 +179,51 @@ static sut_status bury(sut_core *c, core_group *g, core_entry *entry)
     return st;
 }
 
+/* The event stays, and its key with it: a dead letter that is not on disk would be lost. */
+static void bury_later(sut_core *c, core_group *g)
+{
+    g->bury_ns = c->now_ns + CORE_AGAIN_MS * SUT_NS_PER_MS;
+    core_group_later(c, g, CORE_AGAIN_MS);
+}
+
 void core_group_bury(sut_core *c, core_group *g)
 {
+    if (c->now_ns < g->bury_ns) { /* woken for something else meanwhile, perhaps by the timer that was to wake us */
+        if (!sut_list_empty(&g->dying))
+            core_group_later(c, g, CORE_AGAIN_MS);
+        return;
+    }
     while (!sut_list_empty(&g->dying) && g->burying_count < BURIES_MAX) {
         core_entry *entry = SUT_CONTAINER(g->dying.next, core_entry, node);
         if (!entry->copy) /* it is read first */
             return;
         if (bury(c, g, entry)) {
-            core_group_later(c, g, CORE_AGAIN_MS);
+            bury_later(c, g);
             return;
         }
+        c->events->buries++;
         sut_node_unlink(&entry->node);
         sut_list_push_back(&g->burying, &entry->node);
         entry->burying = true;
         g->burying_count++;
     }
+}
+
+static void buried(sut_core *c, core_group *g, core_entry *entry, sut_status status)
+{
+    g->burying_count--;
+    entry->burying = false;
+    sut_node_unlink(&entry->node);
+    if (status < 0) {
+        sut_list_push_front(&g->dying, &entry->node);
+        bury_later(c, g);
+        core_group_wake(c, g);
+        return;
+    }
+    g->dead_total++;
+    core_tell_delivery(c, "dead", g, NULL, entry, NULL);
+    core_entry_unlist(c, g, entry);
+    core_entry_done(c, g, entry);
 }
 
 void sut_core_buried(sut_core *c, uint64_t now_ns, uint64_t tag, sut_status status, uint64_t dead_id)
@@ -202,23 +234,10 @@ void sut_core_buried(sut_core *c, uint64_t now_ns, uint64_t tag, sut_status stat
     core_op *op = e ? core_op_take(e, tag, CORE_OP_BURY, CORE_OP_BURY) : NULL;
     if (!op)
         return;
-    core_group *g = op->group;
-    core_entry *entry = op->entry;
+    e->buries--;
+    if (op->group)
+        buried(c, op->group, op->entry, status);
     free(op);
-    if (!g)
-        return;
-    g->burying_count--;
-    entry->burying = false;
-    sut_node_unlink(&entry->node);
-    if (status < 0) {
-        sut_list_push_front(&g->dying, &entry->node);
-        core_group_later(c, g, CORE_AGAIN_MS);
-        return;
-    }
-    g->dead_total++;
-    core_tell_delivery(c, "dead", g, NULL, entry, NULL);
-    core_entry_unlist(c, g, entry);
-    core_entry_done(c, g, entry);
     core_groups_pump(c);
 }
 

@@ -8,18 +8,6 @@
 #define READ_AHEAD_LEAST 16
 #define READ_AGAIN_MOST  64
 
-static void tell_gap(sut_core *c, core_group *g, uint64_t from, uint64_t to, const char *reason)
-{
-    struct core_events *e = c->events;
-    g->gaps_total++;
-    g->missed_total += to - from + 1;
-    if (g->member_count == 0)
-        e->counts.gaps_total++;
-    for (sut_node *n = g->members.next; n != &g->members; n = n->next)
-        core_send_gap(c, SUT_CONTAINER(n, core_subscription, place_node), from, to, reason);
-    core_group_dirty(c, g);
-}
-
 /* ---- taking in ---- */
 
 /* The entry is the first of its key: given away at once if somebody is free and nobody waits, else it waits. */
@@ -43,16 +31,15 @@ static void admit(sut_core *c, core_group *g, core_entry *entry, const sut_store
     offer_entry(c, g, entry, event, shared);
 }
 
-static bool done_before(sut_core *c, core_group *g, uint64_t sequence)
+/* It stands in the window as done, so that it is saved so again. False: no room for that now. */
+static bool take_done(sut_core *c, core_group *g, uint64_t sequence)
 {
-    if (!core_place_is_done(&g->place, sequence))
-        return false;
     if (core_window_count(&g->window) == 0)
         return true;
-    core_entry *entry = core_window_push(c->events, &g->window, sequence); /* so that it is saved as done again */
+    core_entry *entry = core_window_push(c->events, &g->window, sequence);
     if (entry)
         entry->state = CORE_ENTRY_DONE;
-    return true; /* without memory for that it may come again after a restart */
+    return entry != NULL;
 }
 
 /* False: it cannot be taken now; the group reads it later. */
@@ -61,8 +48,8 @@ static bool take(sut_core *c, core_group *g, const sut_stored_event *event, core
     struct core_events *e = c->events;
     if (core_window_count(&g->window) >= e->limits.group_window)
         return false;
-    if (g->place.done_count > 0 && done_before(c, g, event->sequence))
-        return true;
+    if (g->place.done_count > 0 && core_place_is_done(&g->place, event->sequence))
+        return take_done(c, g, event->sequence);
     core_entry *entry = core_window_push(e, &g->window, event->sequence);
     if (!entry)
         return false;
@@ -191,13 +178,22 @@ void core_group_read_more(sut_core *c, core_group *g)
 
 /* ---- what was read ---- */
 
+/* What was read behind a replay's end was not taken in: a new group that is stopped goes on from there. */
+static void end_of_replay(core_group *g, uint64_t oldest)
+{
+    const uint64_t end = g->replay.to + 1 > oldest ? g->replay.to + 1 : oldest;
+    if (g->read > end)
+        g->read = end;
+    g->replay.at = g->read - 1 < g->replay.to ? g->read - 1 : g->replay.to;
+}
+
 static void read_on(sut_core *c, core_group *g, const core_op *op, const core_found *f)
 {
     struct core_events *e = c->events;
     const bool by_time = g->place.from_time_us != 0;
     size_t i = 0;
     if (!by_time && f->oldest > g->read) {
-        tell_gap(c, g, g->read, f->oldest - 1, "retention");
+        core_group_tell_gap(c, g, g->read, f->oldest - 1, "retention");
         g->read = f->oldest;
     }
     g->place.from_time_us = 0;
@@ -214,40 +210,17 @@ static void read_on(sut_core *c, core_group *g, const core_op *op, const core_fo
             break;
         g->read = event->sequence + 1;
     }
-    if ((i == f->count || g->replay.on) && f->next > g->read && (i == f->count || f->events[i].sequence > g->replay.to))
+    const bool past_replay = i < f->count && g->replay.on && f->events[i].sequence > g->replay.to;
+    if ((i == f->count || past_replay) && f->next > g->read)
         g->read = f->next;
     if (g->replay.on)
-        g->replay.at = g->read - 1 < g->replay.to ? g->read - 1 : g->replay.to;
+        end_of_replay(g, f->oldest);
     core_place_forget_below(e, &g->place, g->read);
     core_group_dirty(c, g);
     if (g->read <= op->from && !by_time) /* nothing came of it: not again at once */
         core_group_later(c, g, CORE_AGAIN_MS);
     else
         core_group_wake(c, g);
-}
-
-/* Retention has removed what was to be read again. */
-static void lose_below(sut_core *c, core_group *g, uint64_t oldest)
-{
-    uint64_t first = 0, last = 0;
-    for (uint64_t p = g->window.head; p < g->window.tail; p++) {
-        core_entry *entry = core_window_at(&g->window, p);
-        if (entry->sequence >= oldest)
-            break;
-        const bool waits = entry->state == CORE_ENTRY_HUNGRY || entry->state == CORE_ENTRY_DYING;
-        if (!waits || entry->copy || entry->burying)
-            continue;
-        first = first ? first : entry->sequence;
-        last = entry->sequence;
-        core_entry_unlist(c, g, entry);
-        core_entry_done(c, g, entry);
-        if (p < g->window.head) /* the head moved on; an empty window begins at 0 again */
-            p = g->window.head - 1;
-        if (core_window_count(&g->window) == 0)
-            break;
-    }
-    if (first)
-        tell_gap(c, g, first, last, "retention");
 }
 
 /* It is not to be had any more: the next one of its key has its turn, members are told. */
@@ -263,7 +236,7 @@ void core_group_skip_damaged(sut_core *c, core_group *g)
         g->read = sequence + 1;
         g->place.from_time_us = 0;
     }
-    tell_gap(c, g, sequence, sequence, "damaged");
+    core_group_tell_gap(c, g, sequence, sequence, "damaged");
     core_group_wake(c, g);
 }
 
@@ -289,7 +262,7 @@ static void read_bodies(sut_core *c, core_group *g, const core_op *op, const cor
 {
     bool first = true;
     if (f->oldest > op->from)
-        lose_below(c, g, f->oldest);
+        core_group_lose_below(c, g, f->oldest);
     for (size_t i = 0; i < f->count; i++) {
         core_entry *entry = core_window_find(&g->window, f->events[i].sequence);
         if (!entry || entry->copy)

@@ -15,8 +15,24 @@ uint64_t core_replay_due(sut_core *c, core_group *g, const sut_stored_event *eve
     return r->start_ns + (uint64_t)(us < most_us ? us : most_us) * SUT_NS_PER_US;
 }
 
+/* The clock of a replay stands still while its group is paused: what was due later is due as much later. */
+void core_replay_pause(sut_core *c, core_group *g)
+{
+    core_replay *r = &g->replay;
+    if (g->paused) {
+        r->paused_ns = c->now_ns;
+        return;
+    }
+    const uint64_t stood_ns = c->now_ns - r->paused_ns;
+    r->start_ns += stood_ns;
+    for (sut_node *n = g->paced.next; n != &g->paced; n = n->next)
+        SUT_CONTAINER(n, core_entry, node)->due_ns += stood_ns;
+}
+
 void core_replay_release(sut_core *c, core_group *g)
 {
+    if (g->paused)
+        return;
     while (!sut_list_empty(&g->paced)) {
         core_entry *entry = SUT_CONTAINER(g->paced.next, core_entry, node);
         if (entry->due_ns > c->now_ns) {
@@ -71,6 +87,7 @@ void core_replay_end(sut_core *c, core_group *g, bool stopped)
             g->place = r->before;
             r->before = (core_place){0};
             g->generation = r->generation_before;
+            core_group_retained(c, g, c->events->first);
         }
     }
     r->on = false;

@@ -100,6 +100,7 @@ void core_group_restored(sut_core *c, core_group *g)
     core_wheel_cancel(&c->wheel, &g->save_timer);
     clean(e, g);
     g->stored = true;
+    core_group_retained(c, g, e->first);
     if (g->place.cursor < e->next)
         return;
     g->place.cursor = e->next - 1;

@@ -7,7 +7,7 @@
 
 #define VERSION 1
 
-enum { FLAG_PAUSED = 1, FLAG_REPLAY = 2, FLAG_REPLAY_NEW = 4, FLAGS_KNOWN = 7 };
+enum { FLAG_PAUSED = 1, FLAG_REPLAY = 2, FLAG_REPLAY_NEW = 4, FLAG_OWNED = 8, FLAGS_KNOWN = 15 };
 
 /* ---- writing ---- */
 
@@ -22,14 +22,17 @@ static sut_status put(sut_buf *b, uint64_t v)
     return sut_buf_append(b, bytes, len);
 }
 
+static sut_status put_text(sut_buf *b, sut_str s)
+{
+    sut_status st = put(b, s.len);
+    return st ? st : sut_buf_append(b, s.ptr, s.len);
+}
+
 static sut_status put_filter(sut_buf *b, const core_filter *f)
 {
     sut_status st = put(b, f->count);
-    for (size_t i = 0; st == 0 && i < f->count; i++) {
-        st = put(b, f->patterns[i].len);
-        if (st == 0)
-            st = sut_buf_append(b, f->patterns[i].ptr, f->patterns[i].len);
-    }
+    for (size_t i = 0; st == 0 && i < f->count; i++)
+        st = put_text(b, f->patterns[i]);
     return st;
 }
 
@@ -79,12 +82,14 @@ sut_status core_state_encode(struct core_events *e, const core_group *g, sut_buf
     core_place place;
     sut_status st = core_place_of(e, g, &place);
     const uint64_t flags = (g->paused ? FLAG_PAUSED : 0u) | (g->replay.on ? FLAG_REPLAY : 0u) |
-                           (g->replay.on && g->replay.is_new ? FLAG_REPLAY_NEW : 0u);
+                           (g->replay.on && g->replay.is_new ? FLAG_REPLAY_NEW : 0u) | (g->owner[0] ? FLAG_OWNED : 0u);
     const uint64_t numbers[] = {VERSION, flags, g->generation, g->generation_last};
     for (size_t i = 0; st == 0 && i < SUT_ARRAY_LEN(numbers); i++)
         st = put(out, numbers[i]);
     if (st == 0)
         st = put_filter(out, &g->filter);
+    if (st == 0 && g->owner[0])
+        st = put_text(out, sut_str_from(g->owner));
     if (st == 0)
         st = put_place(out, &place, CORE_STATE_MAX / 2);
     if (st == 0 && g->replay.on)
@@ -117,19 +122,32 @@ static uint64_t take(in *r)
     return 0;
 }
 
+static sut_str take_text(in *r)
+{
+    const uint64_t len = take(r);
+    if (r->bad || len > (size_t)(r->end - r->at)) {
+        r->bad = true;
+        return SUT_STR_NONE;
+    }
+    const sut_str s = {(const char *)r->at, (size_t)len};
+    r->at += len;
+    return s;
+}
+
+static void take_owner(in *r, core_group *g)
+{
+    const sut_str name = take_text(r);
+    r->bad = r->bad || name.len == 0 || name.len > CORE_NAME_MAX;
+    if (!r->bad)
+        memcpy(g->owner, name.ptr, name.len);
+}
+
 static void take_filter(in *r, sut_str patterns[SUT_GROUP_SUBJECTS], size_t *count)
 {
     *count = (size_t)take(r);
     r->bad = r->bad || *count == 0 || *count > SUT_GROUP_SUBJECTS;
-    for (size_t i = 0; !r->bad && i < *count; i++) {
-        const uint64_t len = take(r);
-        if (len > (size_t)(r->end - r->at)) {
-            r->bad = true;
-            return;
-        }
-        patterns[i] = (sut_str){(const char *)r->at, (size_t)len};
-        r->at += len;
-    }
+    for (size_t i = 0; !r->bad && i < *count; i++)
+        patterns[i] = take_text(r);
     r->bad = r->bad || !core_patterns_valid(patterns, *count);
 }
 
@@ -182,6 +200,8 @@ sut_status core_state_decode(struct core_events *e, core_group *g, sut_str value
     const uint64_t flags = take(&r), generation = take(&r), generation_last = take(&r);
     r.bad = r.bad || (flags & ~(uint64_t)FLAGS_KNOWN) || generation > UINT32_MAX || generation_last > UINT32_MAX;
     take_filter(&r, patterns, &count);
+    if (!r.bad && (flags & FLAG_OWNED))
+        take_owner(&r, g);
     sut_status st = r.bad ? -EBADMSG : core_filter_set(&g->filter, patterns, count);
     if (st == 0)
         st = take_place(e, &r, &g->place);

@@ -7,9 +7,9 @@
 
 #define FIRST_CHUNKS 4
 
-sut_status core_window_init(core_window *w)
+sut_status core_window_init(core_window *w, bool of_tool)
 {
-    *w = (core_window){.mask = FIRST_CHUNKS - 1};
+    *w = (core_window){.mask = FIRST_CHUNKS - 1, .of_tool = of_tool};
     w->chunks = calloc(FIRST_CHUNKS, sizeof(core_chunk *));
     return w->chunks ? 0 : SUT_TRACE(-ENOMEM, "window of a group");
 }
@@ -34,9 +34,9 @@ static void give_back(struct core_events *e, core_chunk *chunk)
         e->free_chunk = chunk;
 }
 
-static core_chunk *new_chunk(struct core_events *e, bool always)
+static core_chunk *new_chunk(struct core_events *e, bool for_tool, bool always)
 {
-    if (!always && e->counts.bytes_held + sizeof(core_chunk) > e->limits.event_bytes)
+    if (!always && !core_event_room(e, sizeof(core_chunk), for_tool))
         return NULL;
     core_chunk *chunk = e->free_chunk ? e->free_chunk : malloc(sizeof(*chunk));
     e->free_chunk = NULL;
@@ -64,7 +64,7 @@ core_entry *core_window_push(struct core_events *e, core_window *w, uint64_t seq
     if (w->tail % CORE_CHUNK_ENTRIES == 0) {
         if (chunk_of(w->tail) - chunk_of(w->head) > w->mask && !grow(w))
             return NULL;
-        core_chunk *chunk = new_chunk(e, w->head == w->tail);
+        core_chunk *chunk = new_chunk(e, w->of_tool, w->head == w->tail);
         if (!chunk)
             return NULL;
         w->chunks[chunk_of(w->tail) & w->mask] = chunk;

@@ -184,7 +184,7 @@ static uint8_t note_text(char *to, size_t size, sut_str s)
     return (uint8_t)size;
 }
 
-void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env)
+void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env, bool with_key)
 {
     core_origin *o = &call->origin;
     o->traceparent_len = note_text(o->traceparent, sizeof(o->traceparent), env->traceparent);
@@ -193,6 +193,7 @@ void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env
     o->level = (uint8_t)env->principal.level;
     o->key = NULL;
     o->key_len = 0;
-    note_key(c, o, env->key);
+    if (with_key)
+        note_key(c, o, env->key);
     call->has_origin = true;
 }

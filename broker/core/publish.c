@@ -9,6 +9,9 @@
 #define SLOTS_KEPT 1024
 #define SLOT_NONE  UINT32_MAX
 
+#define PUBLISH_OVERHEAD 256 /* of a publish, besides its text */
+#define DELAY_MAX_US     (INT64_C(366) * 24 * 3600 * 1000000)
+
 void core_publish_refuse(sut_core *c, const core_session *s, const sut_envelope *env, const core_error *e)
 {
     if (c->events)
@@ -80,12 +83,18 @@ static bool may_publish(sut_core *c, core_session *s, const sut_envelope *env, s
 
 /* A source's number is remembered for ever, and a higher epoch shuts out a lower one: a tool may not do that to an
  * outbox of the platform. Its own sources bear its name. */
-static bool source_is_own(const core_session *s, sut_str source)
+static bool source_is_own(const sut_core *c, const core_session *s, sut_str source)
 {
     const size_t len = strlen(s->name);
     if (sut_acl_role(s->acl) != SUT_ROLE_TOOL)
         return true;
-    return source.len >= len && memcmp(source.ptr, s->name, len) == 0 && (source.len == len || source.ptr[len] == '.');
+    if (source.len < len || memcmp(source.ptr, s->name, len) != 0 || (source.len > len && source.ptr[len] != '.'))
+        return false;
+    for (size_t i = len + 1; i <= source.len; i++) { /* a peer's name may have dots: the longest one has it */
+        if ((i == source.len || source.ptr[i] == '.') && sut_acl_find(c->acl, (sut_str){source.ptr, i}))
+            return false;
+    }
+    return true;
 }
 
 static const char *source_fault(const sut_stored_event *event)
@@ -113,7 +122,9 @@ bool core_publish_check(sut_core *c, core_session *s, const sut_envelope *env, c
         refuse_right(c, s, env, event->subject, "replayed", "only an operator may mark an event as replayed");
     else if (fault)
         core_publish_refuse(c, s, env, &(core_error){SUT_ERR_INVALID, 0, fault});
-    else if (event->source.len > 0 && !source_is_own(s, event->source))
+    else if (event->not_before_us > 0 && event->not_before_us - DELAY_MAX_US > c->events->ops.wall_us(c->app))
+        core_publish_refuse(c, s, env, &(core_error){SUT_ERR_INVALID, 0, "not_before is more than a year ahead"});
+    else if (event->source.len > 0 && !source_is_own(c, s, event->source))
         refuse_right(c, s, env, event->subject, "source", "a tool's sources are its name, or begin with it and a dot");
     else if (!core_deliverable(event))
         core_publish_refuse(
@@ -168,11 +179,20 @@ void core_publish_release(struct core_events *e, uint64_t tag)
     e->publish_free = SLOT_NONE;
 }
 
+/* What the journal's queue holds for a publish, roughly. */
+static uint32_t bytes_of(const sut_envelope *env)
+{
+    return (uint32_t)(env->body.len + env->key.len + env->subject.len + env->principal.session.len) + PUBLISH_OVERHEAD;
+}
+
+/* A tool's sessions share what a session of others has: or it could fill the journal's queue for all. */
 static bool has_room(sut_core *c, const core_session *s, const sut_envelope *env)
 {
     const sut_core_event_limits *l = &c->events->limits;
-    if (s->publishes_pending < l->publishes_per_peer &&
-        (s->publishes_pending == 0 || s->publish_bytes + env->body.len <= l->publish_bytes_per_peer))
+    const bool tool = sut_acl_role(s->acl) == SUT_ROLE_TOOL;
+    const uint32_t count = tool ? s->peer->publishes_pending : s->publishes_pending;
+    const uint64_t bytes = tool ? s->peer->publish_bytes : s->publish_bytes;
+    if (count < l->publishes_per_peer && (count == 0 || bytes + bytes_of(env) <= l->publish_bytes_per_peer))
         return true;
     core_publish_refuse(
         c, s, env, &(core_error){SUT_ERR_OVERLOADED, CORE_RETRY_JOURNAL_MS, "too many publishes of this peer wait"});
@@ -193,7 +213,7 @@ void core_publish_hand_over(sut_core *c, core_session *s, const sut_envelope *en
     }
     p->session = s->id;
     p->id = env->id;
-    p->bytes = (uint32_t)env->body.len;
+    p->bytes = bytes_of(env);
     p->count = (uint32_t)count;
     p->batch = batch;
     sut_status st = e->ops.publish(c->app, p->tag, events, count);
@@ -206,7 +226,9 @@ void core_publish_hand_over(sut_core *c, core_session *s, const sut_envelope *en
         return;
     }
     s->publishes_pending++;
-    s->publish_bytes += env->body.len;
+    s->peer->publishes_pending++;
+    s->publish_bytes += p->bytes;
+    s->peer->publish_bytes += p->bytes;
 }
 
 void core_publish_mint(sut_core *c, uint8_t id[SUT_EVENT_ID_LEN])

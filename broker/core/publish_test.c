@@ -113,6 +113,65 @@ Test(publish, a_batch_is_answered_with_all_sequences)
     sut_buf_deinit(&b);
 }
 
+typedef struct batch_item {
+    int64_t user_id, level;
+    int replayed; /* -1: not said */
+} batch_item;
+
+static void publish_batch(uint64_t session, uint64_t id, const sut_envelope *common, const batch_item *items,
+                          size_t count)
+{
+    sut_envelope env = *common;
+    sut_buf b;
+    sut_buf_init(&b, 0);
+    int st = sut_mp_add_map(&b, 1) || sut_mp_add_str(&b, SUT_STR("events")) || sut_mp_add_array(&b, count);
+    for (size_t i = 0; i < count; i++) {
+        const batch_item *e = &items[i];
+        st = st || sut_mp_add_map(&b, 2u + (e->user_id != 0) + (e->replayed >= 0)) ||
+             sut_mp_add_str(&b, SUT_STR("subject")) || sut_mp_add_str(&b, SUT_STR("open.said")) ||
+             sut_mp_add_str(&b, SUT_STR("body")) || sut_mp_add_bin(&b, SUT_STR("x"));
+        if (e->user_id)
+            st = st || sut_mp_add_str(&b, SUT_STR("principal")) || sut_mp_add_map(&b, 3) ||
+                 sut_mp_add_str(&b, SUT_STR("user_id")) || sut_mp_add_int(&b, e->user_id) ||
+                 sut_mp_add_str(&b, SUT_STR("level")) || sut_mp_add_int(&b, e->level) ||
+                 sut_mp_add_str(&b, SUT_STR("session")) || sut_mp_add_str(&b, SUT_STR("s-1"));
+        if (e->replayed >= 0)
+            st = st || sut_mp_add_str(&b, SUT_STR("replayed")) || sut_mp_add_bool(&b, e->replayed);
+    }
+    cr_assert_eq(st, 0);
+    env.kind = SUT_PUBLISH;
+    env.id = id;
+    env.body = (sut_str){(const char *)b.data, b.len};
+    peer_says(session, &env);
+    sut_buf_deinit(&b);
+}
+
+Test(publish, an_event_of_a_batch_may_have_a_principal_and_a_mark_of_its_own)
+{
+    uint64_t u = peer_ready("user-1"), t = peer_ready("tool-1"), o = peer_ready("oper-1");
+    const sut_envelope all = {.principal = {.user_id = 7, .level = 1}};
+    publish_batch(u, 3, &all, (batch_item[]){{42, 3, -1}, {0, 0, -1}, {43, 1, 0}}, 3);
+    journal_run();
+    must_take(u, SUT_PUBLISHED);
+    cr_assert_eq(j->events[1].event.principal.user_id, 42);
+    cr_assert_eq(j->events[1].event.principal.level, 3);
+    cr_assert_eq(j->events[2].event.principal.user_id, 7);
+    cr_assert_eq(j->events[3].event.principal.user_id, 43);
+    publish_batch(t, 4, &(sut_envelope){0}, (batch_item[]){{0, 0, -1}, {1, 1, -1}}, 2);
+    must_get_error(t, 4, "forbidden"); /* a tool may not speak for a user, in no place */
+    publish_batch(u, 5, &(sut_envelope){0}, (batch_item[]){{0, 0, 1}}, 1);
+    must_get_error(u, 5, "forbidden"); /* only operators tell history again */
+    publish_batch(u, 6, &(sut_envelope){0}, (batch_item[]){{5, 2, -1}}, 1);
+    must_get_error(u, 6, "validation_failed");
+    publish_batch(u, 7, &(sut_envelope){0}, (batch_item[]){{INT64_C(1) << 53, 1, -1}}, 1);
+    must_get_error(u, 7, "validation_failed");
+    publish_batch(o, 8, &(sut_envelope){.opt.replayed = 1}, (batch_item[]){{0, 0, -1}, {0, 0, 0}}, 2);
+    journal_run();
+    must_take(o, SUT_PUBLISHED);
+    cr_assert(j->events[4].event.replayed);
+    cr_assert(!j->events[5].event.replayed);
+}
+
 Test(publish, before_the_journal_is_open_all_is_unavailable)
 {
     setup();

@@ -95,6 +95,8 @@ void sut_core_published(sut_core *c, uint64_t now_ns, uint64_t tag, const sut_co
         return;
     s->publishes_pending--;
     s->publish_bytes -= p.bytes;
+    s->peer->publishes_pending--;
+    s->peer->publish_bytes -= p.bytes;
     if (a->err)
         send_failure(c, s, p.id, a);
     else

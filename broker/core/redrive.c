@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FIRST_ATTEMPT_MAX (1u << 30) /* those that follow are counted on from it */
+
 static bool is_out(const core_group *g, uint64_t dead_id)
 {
     for (sut_node *n = g->redrives.next; n != &g->redrives; n = n->next) {
@@ -18,7 +20,7 @@ static core_entry *new_entry(sut_core *c, core_group *g, const sut_stored_event 
 {
     struct core_events *e = c->events;
     core_entry *entry = calloc(1, sizeof(*entry));
-    core_event *copy = entry ? core_event_keep(e, event, false) : NULL;
+    core_event *copy = entry ? core_event_keep(e, event, false, false) : NULL;
     core_trouble *t = copy ? core_trouble_of(c, g, entry) : NULL;
     core_op *op = t ? core_op_new(e, CORE_OP_FORGET, NULL) : NULL;
     if (!op) {
@@ -48,6 +50,10 @@ sut_status sut_core_redrive(sut_core *c, uint64_t now_ns, sut_str group, uint64_
         (void)snprintf(error, error_size, "there is no group '%.*s'", SUT_STR_FMT(group));
         return -ENOENT;
     }
+    if (g->replay.on) { /* its consumers would take it for one of the replay's generation */
+        (void)snprintf(error, error_size, "a replay of this group runs; redrive when it is over");
+        return -EBUSY;
+    }
     if (is_out(g, dead_id)) {
         (void)snprintf(error, error_size, "the dead letter %llu was given to its group already",
                        (unsigned long long)dead_id);
@@ -65,6 +71,8 @@ sut_status sut_core_redrive(sut_core *c, uint64_t now_ns, sut_str group, uint64_
                           attempts[i].message);
         t->first_attempt = attempts[i].attempt > t->first_attempt ? attempts[i].attempt : t->first_attempt;
     }
+    if (t->first_attempt > FIRST_ATTEMPT_MAX)
+        t->first_attempt = FIRST_ATTEMPT_MAX;
     entry->attempt = t->first_attempt;
     sut_list_push_back(&g->redrives, &t->node);
     g->redrive_count++;

@@ -147,3 +147,85 @@ Test(replay, a_redriven_letter_is_forgotten_when_it_is_acked_and_buried_again_wh
     cr_assert_eq(j->forgotten_count, 1);
     cr_assert_eq(j->forgotten[0], 1);
 }
+
+static void publish_each_second(uint64_t u, const char *const *keys, int count)
+{
+    for (int i = 0; i < count; i++) {
+        must_publish(u, "user.made", keys[i], "x");
+        pass_events_ms(1000);
+    }
+}
+
+Test(replay, at_a_pace_keeps_the_time_of_each_event_of_a_key)
+{
+    uint64_t u = peer_ready("user-1");
+    publish_each_second(u, (const char *const[]){"a", "a", "b", "a"}, 4);
+    cr_assert_eq(command(SUT_GROUP_REPLAY, 1, 0, 1), 0);
+    journal_run();
+    must_subscribe(u, 7, &member);
+    peer_acks(u, must_get_event(u, 1, 1));
+    journal_run();
+    must_get_nothing(u); /* its key is free, its time has not come */
+    pass_events_ms(990);
+    must_get_nothing(u);
+    pass_events_ms(20);
+    const out *second = must_get_event(u, 2, 1);
+    pass_events_ms(1000);
+    peer_acks(u, must_get_event(u, 3, 1));
+    pass_events_ms(1000);
+    must_get_nothing(u); /* 4 is due, and behind 2 */
+    peer_acks(u, second);
+    peer_acks(u, must_get_event(u, 4, 1));
+    journal_run();
+    cr_assert(!group_view("g").replaying);
+}
+
+Test(replay, at_a_pace_stands_still_while_paused)
+{
+    uint64_t u = peer_ready("user-1");
+    publish_each_second(u, (const char *const[]){"a", "b", "c"}, 3);
+    cr_assert_eq(command(SUT_GROUP_REPLAY, 1, 0, 1), 0);
+    journal_run();
+    must_subscribe(u, 7, &member);
+    peer_acks(u, must_get_event(u, 1, 1));
+    pass_events_ms(400);
+    cr_assert_eq(command(SUT_GROUP_PAUSE, 0, 0, 0), 0);
+    pass_events_ms(5000);
+    must_get_nothing(u);
+    cr_assert_eq(command(SUT_GROUP_RESUME, 0, 0, 0), 0);
+    pass_events_ms(580);
+    must_get_nothing(u);
+    pass_events_ms(40);
+    peer_acks(u, must_get_event(u, 2, 1));
+    pass_events_ms(960);
+    must_get_nothing(u);
+    pass_events_ms(40);
+    peer_acks(u, must_get_event(u, 3, 1));
+}
+
+Test(replay, at_a_pace_goes_on_after_its_member_was_away_and_after_a_restart)
+{
+    uint64_t u = peer_ready("user-1");
+    publish_each_second(u, (const char *const[]){"a", "b", "c", "d"}, 4);
+    cr_assert_eq(command(SUT_GROUP_REPLAY, 1, 0, 1), 0);
+    journal_run();
+    must_subscribe(u, 7, &member);
+    peer_acks(u, must_get_event(u, 1, 1));
+    peer_says(u, &(sut_envelope){.kind = SUT_UNSUBSCRIBE, .id = 7});
+    pass_events_ms(10000);
+    must_subscribe(u, 8, &member);
+    peer_acks(u, must_get_event(u, 2, 1));
+    must_get_nothing(u); /* not all that would have been due meanwhile */
+    pass_events_ms(1010);
+    peer_acks(u, must_get_event(u, 3, 1));
+    pass_events_ms(300);
+    broker_restarts(NULL);
+    cr_assert(group_view("g").replaying);
+    u = peer_ready("user-1");
+    subscribe(u, 9, &member);
+    must_take(u, SUT_REPLY);
+    journal_run();
+    const out *o = must_get_event(u, 4, 1);
+    cr_assert(o->replayed);
+    peer_acks(u, o);
+}

@@ -16,8 +16,9 @@ static void arm_alarm(sut_core *c, core_session *s, uint64_t at_ns)
     core_wheel_arm(&c->wheel, &s->timer, at_ns);
 }
 
-static void free_session(core_session *s)
+static void free_session(sut_core *c, core_session *s)
 {
+    core_peer_drop(c, s->peer, sut_str_from(s->name));
     sut_u64map_free(s->calls_by_id);
     free(s->slots);
     free(s->routes);
@@ -25,16 +26,17 @@ static void free_session(core_session *s)
     free(s);
 }
 
-static core_session *new_session(const sut_core *c, sut_str name)
+static core_session *new_session(sut_core *c, sut_str name)
 {
     core_session *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    if (sut_u64map_new(&s->calls_by_id)) {
-        free_session(s);
+    memcpy(s->name, name.ptr, name.len);
+    s->peer = core_peer_hold(c, name);
+    if (!s->peer || sut_u64map_new(&s->calls_by_id)) {
+        free_session(c, s);
         return NULL;
     }
-    memcpy(s->name, name.ptr, name.len);
     s->title = sut_str_from(s->name);
     s->timer.kind = CORE_TIMER_SESSION;
     s->opened_ns = s->last_heard_ns = c->now_ns;
@@ -51,12 +53,8 @@ static core_session *new_session(const sut_core *c, sut_str name)
 static bool too_many_of(const sut_core *c, sut_str name)
 {
     const uint32_t quarter = c->limits.max_sessions / 4, most = quarter > TOOL_SESSIONS ? quarter : TOOL_SESSIONS;
-    uint32_t count = 0;
-    if (c->session_count < most || sut_acl_role(sut_acl_find(c->acl, name)) != SUT_ROLE_TOOL)
-        return false;
-    for (const sut_node *n = c->sessions.next; n != &c->sessions; n = n->next)
-        count += sut_str_is(name, SUT_CONTAINER(n, core_session, node)->name);
-    return count >= most;
+    const core_peer *p = core_peer_find(c, name);
+    return p && p->sessions >= most && sut_acl_role(sut_acl_find(c->acl, name)) == SUT_ROLE_TOOL;
 }
 
 uint64_t sut_core_open(sut_core *c, uint64_t now_ns, sut_str name)
@@ -69,7 +67,7 @@ uint64_t sut_core_open(sut_core *c, uint64_t now_ns, sut_str name)
         return 0;
     s->id = ++c->next_session;
     if (sut_u64map_put(c->sessions_by_id, s->id, s)) {
-        free_session(s);
+        free_session(c, s);
         return 0;
     }
     sut_list_push_back(&c->sessions, &s->node);
@@ -157,7 +155,9 @@ void core_session_close(sut_core *c, core_session *s)
     while (!sut_list_empty(&s->instances))
         core_instance_remove(c, SUT_CONTAINER(s->instances.next, core_instance, session_node));
     core_see_names(c, sut_str_from(s->name));
-    free_session(s);
+    s->peer->publishes_pending -= s->publishes_pending; /* their answers find no one */
+    s->peer->publish_bytes -= s->publish_bytes;
+    free_session(c, s);
 }
 
 void core_session_drop(sut_core *c, core_session *s, sut_drop_reason reason, uint64_t id, const core_error *e)

@@ -58,7 +58,7 @@ void core_see_acceptance(sut_core *c, core_call *call, const sut_envelope *env)
     call->picked = c->ops.picks ? c->ops.picks(c->app, env) : 0;
     call->passed_over = c->ops.picks && !call->picked;
     if (call->passed_over || c->watched & CORE_SIGHTS_OF_ENDS)
-        core_call_note_origin(c, call, env);
+        core_call_note_origin(c, call, env, !call->passed_over); /* a key costs an allocation */
 }
 
 bool core_tells_reply(const sut_core *c, const core_call *call)

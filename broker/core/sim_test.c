@@ -29,3 +29,13 @@ Test(sim, the_rules_of_events_hold_over_many_seeds, .timeout = 120)
         cr_expect(sim_events_run(seed, &r), "seed %llu: %s", (unsigned long long)seed, r.reason);
     }
 }
+
+Test(sim, equal_seeds_give_equal_events, .timeout = 60)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        sim_result a, b;
+        cr_assert(sim_events_run(seed, &a), "%s", a.reason);
+        cr_assert(sim_events_run(seed, &b), "%s", b.reason);
+        cr_assert_eq(a.hash, b.hash);
+    }
+}

@@ -125,11 +125,18 @@ typedef struct core_slot {
     uint32_t next_free;
 } core_slot;
 
+/* All sessions of one name (peer.c). */
+typedef struct core_peer {
+    uint32_t sessions, subscriptions, publishes_pending;
+    uint64_t subscription_bytes, publish_bytes;
+} core_peer;
+
 struct core_session {
     sut_node node; /* core->sessions, by id */
     core_timer timer;
     uint64_t id, opened_ns, last_heard_ns;
     char name[CORE_NAME_MAX + 1], instance[CORE_NAME_MAX + 1];
+    core_peer *peer;          /* held */
     const sut_acl_entry *acl; /* NULL: no such peer (any more) */
     sut_role role;            /* as of hello */
     bool ready, draining, closing;
@@ -168,6 +175,7 @@ struct sut_core {
     char broker_name[CORE_NAME_MAX + 1];
     sut_u64map *sessions_by_id;
     sut_strmap *services_by_name;
+    sut_strmap *peers;    /* core_peer by name, of those with sessions */
     sut_u64map *controls; /* by handle */
     sut_node sessions, services;
     uint32_t session_count, service_count;
@@ -213,7 +221,7 @@ void core_call_free(sut_core *c, core_call *call); /* with its copy; on no list 
 bool core_call_keep(sut_core *c, core_call *call, const sut_envelope *env);
 void core_call_forget_copy(sut_core *c, core_call *call);
 /* Without memory for its key the call goes on, and its end is seen without it. */
-void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env);
+void core_call_note_origin(sut_core *c, core_call *call, const sut_envelope *env, bool with_key);
 
 /* sight.c: what ops.seen is told. Each is called only if its kind is watched. */
 #define CORE_SIGHTS_OF_ENDS  (SUT_SIGHT_REPLY | SUT_SIGHT_ERROR)
@@ -320,6 +328,9 @@ void core_control_forget(sut_core *c, core_call *call);
 void core_hello_input(sut_core *c, core_session *s, const sut_envelope *env);
 
 /* session.c */
+core_peer *core_peer_find(const sut_core *c, sut_str name); /* NULL: it has no session */
+core_peer *core_peer_hold(sut_core *c, sut_str name);       /* NULL: out of memory */
+void core_peer_drop(sut_core *c, core_peer *p, sut_str name);
 core_session *core_session_find(const sut_core *c, uint64_t id);
 void core_session_alarm(sut_core *c, core_session *s); /* its timer */
 void core_session_bye(sut_core *c, core_session *s);

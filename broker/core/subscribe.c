@@ -58,6 +58,26 @@ bool core_subscriptions_allowed(const sut_core *c, const core_session *s)
     return true;
 }
 
+/* What it may come to hold: its ring, or what failed deliveries leave behind. */
+static uint64_t weight_of(const struct core_events *e, const core_wanted *w)
+{
+    const uint64_t credits = w->credits < e->limits.max_event_credits ? w->credits : e->limits.max_event_credits;
+    uint64_t bytes = sizeof(core_subscription) + w->key.len;
+    for (size_t i = 0; i < w->subject_count; i++)
+        bytes += w->subjects[i].len + 1;
+    return bytes + credits * (w->has_group ? sizeof(core_trouble) : sizeof(uint64_t));
+}
+
+/* Each event is matched with all patterns that there are, and given out as often as one of them matches: one tool with
+ * many sessions could slow down all the others. */
+static bool tool_has_room(const sut_core *c, const core_session *s, const core_wanted *w)
+{
+    const struct core_events *e = c->events;
+    return sut_acl_role(s->acl) != SUT_ROLE_TOOL ||
+           (s->peer->subscriptions < CORE_SUBSCRIPTIONS_OF_TOOL &&
+            s->peer->subscription_bytes + weight_of(e, w) <= e->limits.event_bytes / 4);
+}
+
 static bool check(sut_core *c, core_session *s, const sut_envelope *env, const core_wanted *w)
 {
     const struct core_events *e = c->events;
@@ -73,6 +93,10 @@ static bool check(sut_core *c, core_session *s, const sut_envelope *env, const c
     }
     if (s->subscription_count >= e->limits.subscriptions_per_session) {
         refuse(c, s, env, SUT_ERR_OVERLOADED, 0, "too many subscriptions of this session");
+        return false;
+    }
+    if (!tool_has_room(c, s, w)) {
+        refuse(c, s, env, SUT_ERR_OVERLOADED, 0, "too many subscriptions, or credits, of this tool");
         return false;
     }
     if (w->start == CORE_START_SEQUENCE && w->start_sequence > e->next) {
@@ -96,6 +120,7 @@ static core_subscription *new_subscription(sut_core *c, core_session *s, const s
     sub->session = s;
     sub->id = env->id;
     sub->credits = w->credits < e->limits.max_event_credits ? w->credits : e->limits.max_event_credits;
+    sub->weight = weight_of(e, w);
     sub->ack_wait_ms = w->ack_wait_ms ? w->ack_wait_ms : e->limits.ack_wait_ms;
     sub->timer.kind = CORE_TIMER_SUBSCRIPTION;
     sub->again.kind = CORE_TIMER_SUBSCRIPTION_READ;
@@ -105,6 +130,8 @@ static core_subscription *new_subscription(sut_core *c, core_session *s, const s
     sut_list_init(&sub->hand);
     sut_list_push_back(&s->subscriptions, &sub->session_node);
     s->subscription_count++;
+    s->peer->subscriptions++;
+    s->peer->subscription_bytes += sub->weight;
     e->subscription_count++;
     return sub;
 }
@@ -122,6 +149,8 @@ static void free_subscription(sut_core *c, core_subscription *sub)
     sut_node_unlink(&sub->place_node);
     sut_node_unlink(&sub->ahead_node);
     sub->session->subscription_count--;
+    sub->session->peer->subscriptions--;
+    sub->session->peer->subscription_bytes -= sub->weight;
     e->subscription_count--;
     if (sub->sent)
         core_event_discharge(e, sub->credits * sizeof(uint64_t));
@@ -244,7 +273,7 @@ static bool make_ephemeral(sut_core *c, core_subscription *sub, const core_wante
     }
     sub->key_len = (uint16_t)w->key.len;
     const size_t bytes = sub->credits * sizeof(uint64_t);
-    if (!core_event_charge(e, bytes))
+    if (!core_event_room(e, bytes, sut_acl_role(sub->session->acl) == SUT_ROLE_TOOL) || !core_event_charge(e, bytes))
         return false;
     sub->sent = malloc(bytes);
     if (!sub->sent) {
@@ -279,36 +308,86 @@ static void subscribe_ephemeral(sut_core *c, core_session *s, const sut_envelope
     core_ephemeral_start(c, sub);
 }
 
+static bool is_tool(const core_session *s)
+{
+    return sut_acl_role(s->acl) == SUT_ROLE_TOOL;
+}
+
+/* A group stays until an operator deletes it: one tool may not use up the names of all. */
+static bool has_groups_left(const struct core_events *e, const core_session *s)
+{
+    const uint32_t quarter = e->limits.max_groups / 4;
+    uint32_t count = 0;
+    if (!is_tool(s))
+        return true;
+    for (const sut_node *n = e->groups.next; n != &e->groups; n = n->next)
+        count += strcmp(SUT_CONTAINER(n, core_group, node)->owner, s->name) == 0;
+    return count < (quarter ? quarter : 1);
+}
+
+static sut_status make_group(sut_core *c, const core_session *s, const core_wanted *w, core_group **out)
+{
+    struct core_events *e = c->events;
+    core_group *g = NULL;
+    if (!has_groups_left(e, s))
+        return -ENOSPC;
+    sut_status st = core_group_new(c, w->group, w->subjects, w->subject_count, &g);
+    if (st)
+        return st;
+    if (is_tool(s))
+        memcpy(g->owner, s->name, sizeof(g->owner));
+    if (w->start == CORE_START_BEGINNING)
+        g->place.cursor = e->first - 1;
+    else if (w->start == CORE_START_SEQUENCE)
+        g->place.cursor = w->start_sequence - 1;
+    else if (w->start == CORE_START_TIME) {
+        g->place.cursor = e->first - 1; /* nothing is done yet, wherever it begins */
+        g->place.from_time_us = w->start_time_us;
+    }
+    *out = g;
+    return 0;
+}
+
+/* Why this session may not have the group as it wants it; NULL: it may. */
+static const char *group_fault(const core_group *g, const core_session *s, bool same)
+{
+    if (same)
+        return NULL;
+    if (g->member_count > 0 || g->window.held || g->replay.on)
+        return "the group has members with other subjects";
+    return is_tool(s) && strcmp(g->owner, s->name) != 0 ? "the group has other subjects, and is not this tool's" : NULL;
+}
+
 /* The group of that name, made if need be; NULL: it was refused. */
 static core_group *get_group(sut_core *c, const core_session *s, const sut_envelope *env, const core_wanted *w)
 {
     struct core_events *e = c->events;
     core_group *g = core_group_find(e, w->group);
-    if (g && core_filter_same(&g->filter, w->subjects, w->subject_count))
-        return g;
-    if (g && (g->member_count > 0 || g->window.held || g->replay.on)) {
-        refuse(c, s, env, SUT_ERR_CONFLICT, CORE_RETRY_UNKNOWN_MS, "the group has members with other subjects");
+    const bool same = g && core_filter_same(&g->filter, w->subjects, w->subject_count);
+    if (g && g->owner[0] && is_tool(s) && strcmp(g->owner, s->name) != 0) {
+        (void)refuse_right(c, s, env, w->group, "this group is another tool's");
         return NULL;
     }
+    const char *fault = g ? group_fault(g, s, same) : NULL;
+    if (fault) {
+        refuse(c, s, env, SUT_ERR_CONFLICT, CORE_RETRY_UNKNOWN_MS, fault);
+        return NULL;
+    }
+    if (same)
+        return g;
     sut_status st;
     if (g) {
         st = core_filter_set(&g->filter, w->subjects, w->subject_count);
         e->match_generation++;
         core_group_dirty(c, g);
     } else {
-        st = core_group_new(c, w->group, w->subjects, w->subject_count, &g);
-        if (st == 0 && w->start == CORE_START_BEGINNING)
-            g->place.cursor = e->first - 1;
-        else if (st == 0 && w->start == CORE_START_SEQUENCE)
-            g->place.cursor = w->start_sequence - 1;
-        else if (st == 0 && w->start == CORE_START_TIME)
-            g->place.from_time_us = w->start_time_us;
+        st = make_group(c, s, w, &g);
     }
     if (st == 0)
         return g;
     refuse(c, s, env, SUT_ERR_OVERLOADED, CORE_RETRY_UNKNOWN_MS,
            st == -EBUSY    ? "a group of this name is just being deleted"
-           : st == -ENOSPC ? "there are too many groups"
+           : st == -ENOSPC ? "there are too many groups, or too many of this tool"
                            : "the broker's memory is full");
     return NULL;
 }

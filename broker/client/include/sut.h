@@ -181,8 +181,9 @@ typedef enum {
     SUT_SUB_UP,      /* the broker took it: position is where it stands */
     SUT_SUB_DOWN,    /* the session is lost; it is made again on the next one */
     SUT_SUB_REFUSED, /* it never will be, as it is: see text. No more comes */
-    SUT_SUB_GAP,     /* from..to were missed (text: why) */
-    SUT_SUB_MARKER   /* ephemeral: all up to position was given to us */
+    SUT_SUB_GAP,   /* from..to were missed (text: why; "deleted": an operator ended the group, and it is asked for anew)
+                    */
+    SUT_SUB_MARKER /* ephemeral: all up to position was given to us */
 } sut_sub_news;
 typedef struct sut_sub_notice {
     sut_sub_news news;

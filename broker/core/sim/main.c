@@ -10,28 +10,30 @@
 
 #define EVENTS_DEFAULT 1000
 #define SHOWN_MAX      10
+#define COVERED_BY     1000
 
 typedef struct settings {
     uint64_t first, count;
     uint32_t events, jobs;
-    bool verbose, twice;
+    bool verbose, twice, stats;
 } settings;
 
 typedef struct totals {
-    uint64_t hash, passed, failed, calls, replies, errors, failovers, executions, drops;
-    uint64_t by_error[SUT_ERR_PLATFORM_COUNT], by_drop[SIM_DROP_REASONS];
+    uint64_t hash, passed, failed, calls, replies, errors, failovers, executions, drops, deliveries;
+    uint64_t by_error[SUT_ERR_PLATFORM_COUNT], by_drop[SIM_DROP_REASONS], paths[SIM_PATH_COUNT];
 } totals;
 
 static void usage(void)
 {
     puts("core_sim: drives the broker's core through random worlds, each from one seed\n"
          "\n"
-         "  core_sim [--seeds FIRST COUNT] [--seed N] [--events N] [--jobs N] [--twice] [--verbose]\n"
+         "  core_sim [--seeds FIRST COUNT] [--seed N] [--events N] [--jobs N] [--twice] [--stats] [--verbose]\n"
          "\n"
          "  --seeds FIRST COUNT  run these seeds (default 1 1000)\n"
          "  --seed N             run one; with --verbose print a trace\n"
          "  --events N           events of a seed before the world calms down (default 1000)\n"
          "  --jobs N             processes to share the seeds (default 1)\n"
+         "  --stats              say how often each rare way of events was taken\n"
          "  --twice              run each seed twice and compare all outputs");
 }
 
@@ -51,6 +53,8 @@ static bool parse(int argc, char **argv, settings *s)
         uint64_t v = 0;
         if (sut_str_is(arg, "--verbose")) {
             s->verbose = true;
+        } else if (sut_str_is(arg, "--stats")) {
+            s->stats = true;
         } else if (sut_str_is(arg, "--twice")) {
             s->twice = true;
         } else if (sut_str_is(arg, "--seeds") && i + 2 < argc && number(argv[i + 1], INT64_MAX, &s->first) &&
@@ -72,6 +76,27 @@ static bool parse(int argc, char **argv, settings *s)
     return true;
 }
 
+/* The same seed in the world of events. */
+static void run_events(const settings *s, uint64_t seed, sim_result *r, totals *t)
+{
+    sim_result events, again;
+    sim_events_run(seed, &events);
+    if (s->twice && events.ok) {
+        sim_events_run(seed, &again);
+        if (again.hash != events.hash) {
+            events.ok = false;
+            (void)snprintf(events.reason, sizeof(events.reason), "the same seed gave other events the second time");
+        }
+    }
+    r->ok = events.ok;
+    r->hash ^= events.hash;
+    t->deliveries += events.executions;
+    for (size_t i = 0; i < SIM_PATH_COUNT; i++)
+        t->paths[i] += events.paths[i];
+    if (!events.ok)
+        (void)memcpy(r->reason, events.reason, sizeof(r->reason));
+}
+
 static void run_one(const settings *s, uint64_t seed, totals *t)
 {
     sim_options options = {.seed = seed, .events = s->events, .verbose = s->verbose};
@@ -84,12 +109,8 @@ static void run_one(const settings *s, uint64_t seed, totals *t)
             (void)snprintf(r.reason, sizeof(r.reason), "the same seed gave other outputs the second time");
         }
     }
-    if (r.ok) { /* the same seed in the world of events */
-        sim_events_run(seed, &again);
-        r.ok = again.ok;
-        if (!again.ok)
-            (void)memcpy(r.reason, again.reason, sizeof(r.reason));
-    }
+    if (r.ok)
+        run_events(s, seed, &r, t);
     t->hash += r.hash;
     t->passed += r.ok;
     t->failed += !r.ok;
@@ -128,6 +149,9 @@ static void add(totals *sum, const totals *t)
     sum->failovers += t->failovers;
     sum->executions += t->executions;
     sum->drops += t->drops;
+    sum->deliveries += t->deliveries;
+    for (size_t i = 0; i < SIM_PATH_COUNT; i++)
+        sum->paths[i] += t->paths[i];
     for (size_t i = 0; i < SUT_ERR_PLATFORM_COUNT; i++)
         sum->by_error[i] += t->by_error[i];
     for (size_t i = 0; i < SIM_DROP_REASONS; i++)
@@ -180,8 +204,24 @@ static void print_totals(const settings *s, const totals *t)
     printf("\ndrops:");
     for (size_t i = 0; i < SIM_DROP_REASONS; i++)
         printf(" %s %llu", sut_drop_reason_name((sut_drop_reason)i), (unsigned long long)t->by_drop[i]);
+    printf("\nevents: %llu deliveries", (unsigned long long)t->deliveries);
+    for (size_t i = 0; s->stats && i < SIM_PATH_COUNT; i++)
+        printf(" %s %llu", sim_path_names[i], (unsigned long long)t->paths[i]);
     printf("\noutputs: %016llx\n%llu passed, %llu failed\n", (unsigned long long)t->hash, (unsigned long long)t->passed,
            (unsigned long long)t->failed);
+}
+
+/* So many seeds take every way, or the world has changed and proves less than it says. */
+static bool all_covered(const totals *t)
+{
+    bool all = true;
+    for (size_t i = 0; i < SIM_PATH_COUNT; i++) {
+        if (t->paths[i] > 0)
+            continue;
+        fprintf(stderr, "no seed took the way '%s'\n", sim_path_names[i]);
+        all = false;
+    }
+    return all;
 }
 
 int main(int argc, char **argv)
@@ -197,5 +237,7 @@ int main(int argc, char **argv)
         return SUT_EXIT_SOFTWARE;
     }
     print_totals(&s, &t);
+    if (s.count >= COVERED_BY && !all_covered(&t))
+        return SUT_EXIT_SOFTWARE;
     return t.failed ? SUT_EXIT_SOFTWARE : SUT_EXIT_OK;
 }

@@ -23,6 +23,54 @@
 #define SIM_DOWN_MAX      200 /* messages on their way to a peer: the daemon closes it past that */
 #define SIM_DETECT_MAX_MS 1760
 
+/* Rare ways through the world of events. A run of many seeds that never took one proves nothing about it. */
+typedef enum sim_path {
+    SIM_PATH_JOURNAL_BUSY,
+    SIM_PATH_STORAGE_FULL,
+    SIM_PATH_OVERLOADED,
+    SIM_PATH_SAID_AGAIN,
+    SIM_PATH_DUPLICATE,
+    SIM_PATH_SOURCE_DUPLICATE,
+    SIM_PATH_FENCED,
+    SIM_PATH_BATCH,
+    SIM_PATH_DELAYED,
+    SIM_PATH_TOLD_LATE,
+    SIM_PATH_READ_AHEAD,
+    SIM_PATH_RETAINED,
+    SIM_PATH_ACKED,
+    SIM_PATH_NACKED,
+    SIM_PATH_EXPIRED,
+    SIM_PATH_CONSUMER_LOST,
+    SIM_PATH_TERMED,
+    SIM_PATH_DEAD,
+    SIM_PATH_BURY_FAILED,
+    SIM_PATH_LAST_TRY,
+    SIM_PATH_STALE_ACK,
+    SIM_PATH_EATEN,
+    SIM_PATH_WINDOW_FULL,
+    SIM_PATH_GROUP_GAP,
+    SIM_PATH_SLOW_GAP,
+    SIM_PATH_LISTENER_GAP,
+    SIM_PATH_MARKER,
+    SIM_PATH_LISTENER_RESUMED,
+    SIM_PATH_LISTENER_REFUSED,
+    SIM_PATH_REDRIVEN,
+    SIM_PATH_REDRIVEN_ACKED,
+    SIM_PATH_REDRIVEN_DEAD,
+    SIM_PATH_PAUSED,
+    SIM_PATH_DELETED,
+    SIM_PATH_REPLAY,
+    SIM_PATH_REPLAY_NEW,
+    SIM_PATH_REPLAY_PACED,
+    SIM_PATH_REPLAY_STOPPED,
+    SIM_PATH_REPLAY_ENDED,
+    SIM_PATH_REPLAY_RESTARTED,
+    SIM_PATH_RESTART,
+    SIM_PATH_DRAINED,
+    SIM_PATH_COUNT
+} sim_path;
+extern const char *const sim_path_names[SIM_PATH_COUNT];
+
 typedef struct sim_options {
     uint64_t seed;
     uint32_t events; /* how many go by before the world calms down */
@@ -36,6 +84,7 @@ typedef struct sim_result {
     uint32_t calls, replies, errors, failovers, executions, drops;
     uint32_t by_error[SUT_ERR_PLATFORM_COUNT]; /* answers, by sut_err; 0: replies and errors of services */
     uint32_t by_drop[SIM_DROP_REASONS];
+    uint32_t paths[SIM_PATH_COUNT]; /* of the world of events */
 } sim_result;
 
 /* Runs one seed. Returns result->ok; out of memory is a failure too. */
