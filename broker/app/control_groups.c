@@ -260,7 +260,7 @@ static void find_group(const sut_core_group_view *v, void *arg)
     finding *f = arg;
 
     if (sut_str_eq(v->name, f->name))
-        *f = (finding){f->name, true, v->replaying, v->replay_at, v->damaged};
+        *f = (finding){f->name, true, v->replaying, v->replay_at < v->cursor ? v->replay_at : v->cursor, v->damaged};
 }
 
 void sut_control_group_skip(sut_control_request *rq)

@@ -57,6 +57,10 @@ static int stop(const cli_replay *r, sut_client *client, double to)
         return code;
     double at = cli_num(reply, "at");
     json_decref(reply);
+    if (at >= to) {
+        fprintf(stderr, "stopped at its end, %.0f; the group is paused\n", to);
+        return 0;
+    }
     fprintf(stderr, "stopped at %.0f of %.0f; the group is paused. To go on:\n", at, to);
     fprintf(stderr, "  sut replay --from %.0f --to %.0f%s%s --to-group %s\n", at + 1, to,
             r->args->subject ? " --subject " : "", r->args->subject ? r->args->subject : "", r->args->to_group);
