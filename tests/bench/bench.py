@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import stack
+import volume
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.join(stack.ROOT, "build", "release", "bin")
@@ -378,13 +379,14 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--only", nargs="*", default=[], help="idle bus capture events tap health profile register memory")
+    parser.add_argument("--only", nargs="*", default=[], help="idle bus capture events volume tap health profile register memory")
     opt = parser.parse_args()
     parts = {
         "idle": lambda: bench_idle,
         "bus": lambda: bench_bus,
         "capture": lambda: bench_capture,
         "events": lambda: bench_events,
+        "volume": lambda: lambda s, quick: volume.measure(s, event_bench(s), row, quick),
         "tap": lambda: bench_tap,
         "health": lambda: bench_health,
         "profile": lambda: bench_profile,
