@@ -43,7 +43,7 @@ def end(processes):
 
 
 def flat_memory(s, ours, row, events):
-    warm = max(events // 10, 500_000)  # until the group's window and what the capture remembers are full
+    warm = max(events // 10, 1_000_000)  # until the ids that are remembered, the group's window and the capture's memory are full
     stopped = stopped_subscribers(s)
     try:
         ours("publish", warm, WINDOW, BODY)
@@ -74,7 +74,7 @@ def start_seconds(s):
 
 
 def measure(s, ours, row, quick):
-    flat_memory(s, ours, row, 1_000_000 if quick else 10_000_000)
+    flat_memory(s, ours, row, 3_000_000 if quick else 10_000_000)
     least = (1 if quick else 5) * 1e9
     while journal_bytes(s) < least:
         ours("publish", 200_000, WINDOW, BODY)
