@@ -295,6 +295,7 @@ static sut_status takeover(sut_request *rq, void *arg)
     s_hold_b = true;
     cr_assert_eq(sut_background(rq, "slow", slow_traveller, NULL, 0, 20000), 0);
     fix_until(rq, &s_b_held);
+    const int64_t id = sut_saga_id(s_started); /* while its request lives */
     cr_assert_eq(s_b_runs, 1);
     const sut_pg_result *r;
     cr_assert_eq(sut_saga_claim(rq, 1, &r), 0);
@@ -307,9 +308,9 @@ static sut_status takeover(sut_request *rq, void *arg)
     cr_assert_str_eq(sql("SELECT step FROM sut_saga"), "b");
     sut_saga_run *run;
     sut_saga_end end;
-    cr_assert_eq(sut_saga_load(rq, sut_saga_id(s_started), 1, &run), 0);
+    cr_assert_eq(sut_saga_load(rq, id, 1, &run), 0);
     cr_assert_null(run);
-    cr_assert_eq(sut_saga_load(rq, sut_saga_id(s_started), 2, &run), 0);
+    cr_assert_eq(sut_saga_load(rq, id, 2, &run), 0);
     cr_assert_eq(sut_saga_go(rq, run, &end), 0);
     expect("done", "a,c", "1");
     return 0;

@@ -34,7 +34,7 @@ struct sut_loop {
 
     timer_heap timers;
     bool firing;
-    sut_node watches, hooks;
+    sut_node watches, hooks, farewells;
     struct epoll_event ready[EVENTS_A_TURN];
     int ready_count, ready_next;
 
@@ -61,6 +61,7 @@ sut_status sut_loop_new(sut_loop **out)
     l->now_ns = sut_now_ns();
     sut_list_init(&l->watches);
     sut_list_init(&l->hooks);
+    sut_list_init(&l->farewells);
     task_queue_init(&l->tasks);
     atomic_init(&l->sleeping, false);
     atomic_init(&l->stop, false);
@@ -94,6 +95,10 @@ sut_loop *sut_loop_free(sut_loop *l)
     for (size_t i = 0; i < l->timers.len; i++)
         l->timers.entries[i].timer->loop = NULL;
     free(l->timers.entries);
+    for (sut_node *n; (n = sut_list_pop_front(&l->farewells)) != NULL;) {
+        sut_farewell *f = SUT_CONTAINER(n, sut_farewell, node);
+        f->fn(f->arg);
+    }
     close_fd(l->signal_fd);
     close_fd(l->event_fd);
     close_fd(l->epoll_fd);
@@ -255,6 +260,12 @@ static bool run_tasks(sut_loop *l)
             break;
     }
     return true;
+}
+
+void sut_loop_on_free(sut_loop *l, sut_farewell *f)
+{
+    if (!sut_node_linked(&f->node))
+        sut_list_push_back(&l->farewells, &f->node);
 }
 
 /* ---- hooks ---- */

@@ -156,3 +156,22 @@ Test(loop_post, another_thread_may_stop_it, .timeout = 60)
         sut_loop_free(l);
     }
 }
+
+static void count_farewell(void *arg)
+{
+    ++*(int *)arg;
+}
+
+Test(loop_post, what_waits_for_a_task_is_told_that_the_loop_ends)
+{
+    sut_loop *l = NULL;
+    int told = 0, gone = 0;
+    sut_farewell waits = {.fn = count_farewell, .arg = &told}, went = {.fn = count_farewell, .arg = &gone};
+    cr_assert_eq(sut_loop_new(&l), 0);
+    sut_loop_on_free(l, &waits);
+    sut_loop_on_free(l, &went);
+    sut_node_unlink(&went.node);
+    sut_loop_free(l);
+    cr_assert_eq(told, 1);
+    cr_assert_eq(gone, 0);
+}

@@ -60,9 +60,11 @@ static void tell(const mailbox *box, completion *c)
     }
 }
 
-static void mailbox_free(mailbox *box)
+static void mailbox_free(void *arg)
 {
+    mailbox *box = arg;
     sut_node *n;
+    sut_node_unlink(&box->farewell.node);
     while ((n = sut_list_pop_front(&box->done)))
         completion_free(SUT_CONTAINER(n, completion, node));
     pthread_mutex_destroy(&box->lock);
@@ -144,6 +146,10 @@ void mailbox_leave(mailbox *box)
     box->service = NULL;
     while (sut_list_pop_front(&box->queries)) /* callers' memory: not looked at again */
         continue;
-    if (!box->posted && !box->delivering)
+    if (box->posted) {
+        box->farewell = (sut_farewell){.fn = mailbox_free, .arg = box};
+        sut_loop_on_free(box->loop, &box->farewell);
+    } else if (!box->delivering) {
         mailbox_free(box);
+    }
 }

@@ -70,6 +70,7 @@ typedef struct mailbox {
     sut_node queries; /* sut_journal_job that are done */
     bool posted, delivering;
     sut_loop *loop;
+    sut_farewell farewell;        /* it is left, but its task has not run */
     sut_journal_service *service; /* NULL: it is gone; the loop's thread only */
 } mailbox;
 

@@ -40,7 +40,7 @@ size_t tap_pack_size(const sut_sight *s)
 
 static char *put(char *at, sut_str s)
 {
-    if (s.len > 0)
+    if (s.ptr)
         memcpy(at, s.ptr, s.len);
     return at + s.len;
 }

@@ -401,7 +401,7 @@ class Pressure(WatchCase):
 
     def test_a_tap_that_stops_reading_costs_nothing(self):
         writer = self.bus("prober")
-        self.pipeline(writer, 200, 8000)
+        self.pipeline(writer, 1000, 8000)  # until what the broker keeps for publishes in general is there
         tap = self.tap("probe.*", "--json", stdin=subprocess.DEVNULL)
         before = self.memory_kb()
         tap.send_signal(signal.SIGSTOP)

@@ -68,6 +68,15 @@ struct sut_task {
 };
 void sut_loop_post(sut_loop *l, sut_task *t, sut_task_fn fn, void *arg);
 
+/* What lives only until a task of its own has run, and would stay for ever if the loop is freed before: sut_loop_free
+ * calls fn then, with nothing else of the loop left to use. Unlink `node` when the task has run. The loop's thread. */
+typedef struct sut_farewell {
+    sut_node node;
+    void (*fn)(void *arg);
+    void *arg;
+} sut_farewell;
+void sut_loop_on_free(sut_loop *l, sut_farewell *f);
+
 /* Hooks run once a turn, at its start, which is right before its sleep: nothing else runs between. Return true if work
  * was done or is waiting: the loop then does not sleep this turn. A hook must bound what it does in one go. */
 typedef struct sut_hook sut_hook;
