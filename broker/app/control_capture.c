@@ -63,12 +63,12 @@ static uint8_t present(bool is)
     return is ? SUT_PRESENT : SUT_ABSENT;
 }
 
-/* An event's key is one of its fields. */
-static bool key_is_personal(const sut_span *s)
+/* An event's key is one of its fields, and shown if that may be: as taps have it. */
+static bool may_show_key(const sut_span *s)
 {
     const sut_event *e = s->kind == SUT_SPAN_CALL ? NULL : sut_event_find(s->subject);
 
-    return e && e->key && e->key->flags & SUT_F_PERSONAL;
+    return s->kind == SUT_SPAN_CALL || (e && e->key && !(e->key->flags & (SUT_F_SECRET | SUT_F_PERSONAL)));
 }
 
 static void on_done(sut_capture_job *job);
@@ -116,7 +116,7 @@ static bool take_span(void *arg, const sut_span *s)
         a->status = -ENOMEM;
         return false;
     }
-    const bool key = s->key.len && !key_is_personal(s);
+    const bool key = s->key.len && may_show_key(s);
     *out = (broker_span){
         .kind = s->kind == SUT_SPAN_CALL    ? BROKER_SPAN_KIND_CALL
                 : s->kind == SUT_SPAN_EVENT ? BROKER_SPAN_KIND_EVENT

@@ -4,6 +4,8 @@
 
 #include "wire/schema.h"
 
+#define CODE_MAX 64
+
 void stripper_init(stripper *s)
 {
     sut_buf_init(&s->body, SPAN_BODY_MAX + SPAN_BODY_MAX / 2); /* heads may grow a little */
@@ -27,6 +29,25 @@ static bool clean(const sut_record *desc, bool declared, sut_str body, sut_buf *
     return true;
 }
 
+/* A consumer may be of any domain; what looks like a code is one. */
+static bool is_word(sut_str code)
+{
+    for (size_t i = 0; i < code.len; i++) {
+        const char c = code.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || c == '_' || (i > 0 && c >= '0' && c <= '9')))
+            return false;
+    }
+    return code.len <= CODE_MAX;
+}
+
+/* A code is written as it is, so it must be one: what nobody declared is free text, which may quote anything. */
+static sut_str code_of(const sut_span *in, const sut_method *m)
+{
+    const bool ours = sut_str_is(in->code, "lost"); /* of a call: its instance died */
+    const bool sound = in->kind == SUT_SPAN_CALL ? ours || sut_method_error(m, in->code) : is_word(in->code);
+    return !in->code.len || sound ? in->code : SUT_STR("undeclared");
+}
+
 void strip(stripper *s, const sut_span *in, sut_span *out)
 {
     const bool is_call = in->kind == SUT_SPAN_CALL;
@@ -36,6 +57,7 @@ void strip(stripper *s, const sut_span *in, sut_span *out)
     size_t cut = 0, unused = 0;
 
     *out = *in;
+    out->code = code_of(in, m);
     out->has_body = in->has_body && clean(desc, m || e, in->body, &s->body, &out->body, &cut);
     out->has_reply = in->has_reply && clean(m ? m->out : NULL, m != NULL, in->reply, &s->reply, &out->reply, &unused);
     if (!out->has_body)
