@@ -12,7 +12,10 @@ static sut_str title(const core_session *s)
 /* A peer's name says enough, unless it has several sessions. */
 void core_see_names(sut_core *c, sut_str name)
 {
+    const core_peer *p = core_peer_find(c, name);
     uint32_t count = 0;
+    if (!p || p->sessions < 2) /* the only one began with its name, and keeps it */
+        return;
     for (const sut_node *n = c->sessions.next; n != &c->sessions; n = n->next) {
         const core_session *s = SUT_CONTAINER(n, core_session, node);
         count += s->ready && sut_str_is(name, s->name);
