@@ -20,6 +20,11 @@ typedef enum sut_peer_state {
     SUT_PEER_GONE     /* the connection has ended; freed at due_ns */
 } sut_peer_state;
 
+typedef struct sut_peer_rate { /* how often in this second */
+    uint64_t second;
+    uint32_t count;
+} sut_peer_rate;
+
 typedef struct sut_peer {
     sut_listener *listener;
     uint64_t session; /* of the core; 0: none (any more) */
@@ -30,8 +35,9 @@ typedef struct sut_peer {
     char name[SUT_PEER_NAME_MAX + 1];
     sut_outbox out;
     sut_flight *flight;
-    sut_node queued;  /* on the list of those with something to send, or of those whose pipe is full */
-    sut_node waiting; /* on the list of doomed, lost or leaving ones */
+    sut_peer_rate taps; /* requests for taps that are journalled */
+    sut_node queued;    /* on the list of those with something to send, or of those whose pipe is full */
+    sut_node waiting;   /* on the list of doomed, lost or leaving ones */
 } sut_peer;
 
 typedef struct sut_peers {

@@ -14,7 +14,7 @@
 
 #define ARENA_MAX       (256u << 10)
 #define AUDIT_MAX       (16u << 10)
-#define AUDITS_A_SECOND 20
+#define AUDITS_A_SECOND 20 /* of a session: more than the taps that it may have */
 
 /* ---- what peers are told ---- */
 
@@ -159,16 +159,14 @@ static bool journal(sut_broker *b, const char *subject, const char *peer, const 
     return taken;
 }
 
-/* A peer that asks again and again shall not fill the journal. */
-static bool may_journal_refusal(sut_taps *t)
+/* A peer that asks again and again shall not fill the journal, nor hide what others do. */
+static bool may_journal(sut_peer *p)
 {
     const uint64_t second = sut_now_ns() / SUT_NS_PER_S;
 
-    if (t->audit_second != second) {
-        t->audit_second = second;
-        t->audits = 0;
-    }
-    return t->audits++ < AUDITS_A_SECOND;
+    if (p->taps.second != second)
+        p->taps = (sut_peer_rate){.second = second};
+    return p->taps.count++ < AUDITS_A_SECOND;
 }
 
 /* ---- attaching ---- */
@@ -193,15 +191,16 @@ static const char *refusal(const sut_acl_entry *e, const sut_tap_request *r)
     return NULL;
 }
 
-static void refuse(sut_broker *b, uint64_t session, uint64_t id, const char *peer, const sut_tap_request *r,
-                   const char *why)
+static void refuse(sut_broker *b, uint64_t id, sut_peer *peer, const sut_tap_request *r, const char *why)
 {
+    const uint64_t session = peer->session;
+
     b->taps.refused_total++;
     sut_reasons_add(&b->stats.refused, "tap");
-    if (may_journal_refusal(&b->taps)) {
-        sut_log(SUT_WARN, "broker", "tap.refused", SUT_KV("peer", peer), SUT_KV_U("session", session),
+    if (may_journal(peer)) {
+        sut_log(SUT_WARN, "broker", "tap.refused", SUT_KV("peer", peer->name), SUT_KV_U("session", session),
                 SUT_KV("reason", why));
-        (void)journal(b, "ops.tap_refused", peer, r, why);
+        (void)journal(b, "ops.tap_refused", peer->name, r, why);
     }
     send_error(b, session, id, SUT_ERR_FORBIDDEN, why);
 }
@@ -224,7 +223,7 @@ static void attach(sut_broker *b, uint64_t session, uint64_t id, const char *pee
 void sut_taps_on_tap(void *broker, uint64_t session, const sut_envelope *env)
 {
     sut_broker *b = broker;
-    const sut_peer *peer = sut_peers_by_session(&b->peers, session);
+    sut_peer *peer = sut_peers_by_session(&b->peers, session);
     sut_tap_request r;
     char error[256] = "";
     const char *why;
@@ -238,7 +237,9 @@ void sut_taps_on_tap(void *broker, uint64_t session, const sut_envelope *env)
     }
     why = refusal(sut_acl_find(b->access.acl, sut_str_from(peer->name)), &r);
     if (why)
-        refuse(b, session, env->id, peer->name, &r, why);
+        refuse(b, env->id, peer, &r, why);
+    else if (!may_journal(peer))
+        send_error(b, session, env->id, SUT_ERR_OVERLOADED, "this session attaches too many taps in a second");
     else if (!journal(b, "ops.tap_attached", peer->name, &r, NULL) && r.personal)
         send_error(b, session, env->id, SUT_ERR_UNAVAILABLE, "it cannot be journalled now, so nothing is shown");
     else

@@ -14,8 +14,6 @@ typedef struct sut_taps {
     sut_tap_hub *hub;
     sut_arena *arena;
     uint64_t refused_total, unaudited_total;
-    uint64_t audit_second; /* refusals are journalled, a bounded number a second */
-    uint32_t audits;
 } sut_taps;
 
 SUT_MUST_CHECK sut_status sut_taps_init(struct sut_broker *b);

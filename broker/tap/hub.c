@@ -109,8 +109,11 @@ static tap *find(sut_tap_hub *h, uint64_t session, uint64_t id)
     return NULL;
 }
 
-static sut_status check_room(const sut_tap_hub *h, uint64_t session, char *error, size_t size)
+static sut_status check_room(sut_tap_hub *h, uint64_t session, char *error, size_t size)
 {
+    pthread_mutex_lock(&h->lock);
+    const bool worked_full = h->worked_count >= TAP_WORKED_MAX;
+    pthread_mutex_unlock(&h->lock);
     uint32_t of_session = 0;
     for (const sut_node *n = h->taps.next; n != &h->taps; n = n->next)
         of_session += SUT_CONTAINER(n, tap, node)->session == session;
@@ -118,6 +121,8 @@ static sut_status check_room(const sut_tap_hub *h, uint64_t session, char *error
         (void)snprintf(error, size, "this session has %u taps; no more are allowed", of_session);
     else if (h->tap_count >= h->limits.max_taps)
         (void)snprintf(error, size, "there are %u taps; no more are allowed", h->tap_count);
+    else if (worked_full)
+        (void)snprintf(error, size, "taps that have just ended are still let go");
     else
         return 0;
     return -ENOSPC;
@@ -230,6 +235,7 @@ sut_status sut_tap_hub_attach(sut_tap_hub *h, uint64_t now_ns, uint64_t session,
     count_kinds(h);
     pthread_mutex_lock(&h->lock);
     sut_list_push_back(&h->worked, &t->worker_node);
+    h->worked_count++;
     pthread_mutex_unlock(&h->lock);
     if (t->state == TAP_LIVE && !request->follow)
         tap_begin_end(h, t);

@@ -6,6 +6,7 @@
 
 #include "bucket.h"
 #include "pack.h"
+#include "record.h"
 #include "tap/tap.h"
 
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #define TAP_OUT_BYTES  (1u << 20) /* encoded and not sent, of one tap; past it the worker leaves the ring alone */
 #define TAP_SUBJECTS   64         /* that the hub remembers who may and wants to see */
 #define TAP_PEER_MAX   64
+#define TAP_WORKED_MAX (2 * SUT_TAP_MAX) /* … so many at most: each has a ring until the worker has freed it */
 
 typedef enum tap_state {
     TAP_HISTORY, /* events come from the journal */
@@ -83,12 +85,14 @@ struct sut_tap_hub {
     /* shared */
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    sut_node worked; /* taps, also ended ones */
+    sut_node worked; /* taps, also ended ones … */
+    uint32_t worked_count;
     atomic_bool sleeping;
     bool started, stopping;
     bool posted; /* under the lock: `ready` is in the loop's queue */
     sut_task ready;
     pthread_t worker;
+    tap_scratch scratch; /* the worker's */
 };
 
 /* filter.c */

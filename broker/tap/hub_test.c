@@ -218,13 +218,16 @@ Test(hub, an_unsubscribe_says_what_was_lost)
     cr_assert_gt(lost, 0);
 }
 
-Test(hub, many_come_and_go_while_records_pass)
+Test(hub, many_come_and_go_while_records_pass, .timeout = 30)
 {
     sut_tap_request r = everything();
     for (uint64_t i = 0; i < 300; i++) {
         uint64_t lost;
         t.now_ns += SUT_NS_PER_MS;
-        must_attach(1 + i % 4, i, &r);
+        sut_status st;
+        while ((st = attach(1 + i % 4, i, &r)) == -ENOSPC) /* so many at most are not freed yet */
+            turn();
+        cr_assert_eq(st, 0);
         for (int k = 0; k < 20; k++)
             pass_kind(SUT_SIGHT_CALL, "auth.login");
         if (i >= 8)

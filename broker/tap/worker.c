@@ -2,7 +2,6 @@
  * strides: after it found something it sleeps for some milliseconds, so that a busy broker wakes it two hundred times a
  * second at most and gets full frames; with nothing to do it sleeps until it is woken. */
 #include "hub.h"
-#include "record.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,8 +13,7 @@
 
 typedef struct work {
     sut_tap_hub *h;
-    tap_scratch scratch;
-    tap *taps[SUT_TAP_MAX * 2]; /* those of this turn; more are ended ones that wait for theirs */
+    tap *taps[TAP_WORKED_MAX]; /* those of this turn */
     size_t count;
 } work;
 
@@ -58,8 +56,8 @@ static sut_status add(work *w, const tap *t, tap_taken *taken, sut_buf *out)
 {
     taken->lost += t->unencoded;
     if (taken->is_end)
-        return tap_end_append(&w->scratch, t->id, taken->lost, out);
-    return tap_record_append(&w->scratch, taken, t->id, t->request.personal, out);
+        return tap_end_append(&w->h->scratch, t->id, taken->lost, out);
+    return tap_record_append(&w->h->scratch, taken, t->id, t->request.personal, out);
 }
 
 /* Takes the oldest record into the frame. False: it must wait for the next frame. */
@@ -125,7 +123,8 @@ static void gather(work *w)
         if (atomic_load_explicit(&t->ended, memory_order_acquire)) {
             sut_node_unlink(n);
             sut_list_push_back(&ended, n);
-        } else if (w->count < SUT_ARRAY_LEN(w->taps)) {
+            h->worked_count--;
+        } else {
             w->taps[w->count++] = t;
         }
     }
@@ -166,8 +165,6 @@ static void *run(void *arg)
 {
     const struct timespec stride = {.tv_nsec = STRIDE_NS};
     work w = {.h = arg};
-    if (tap_scratch_init(&w.scratch)) /* then nothing is ever shown: rings fill, and what passes is counted as lost */
-        return NULL;
     while (rest(w.h)) {
         gather(&w);
         for (size_t i = 0; i < w.count; i++)
@@ -175,7 +172,6 @@ static void *run(void *arg)
                 continue;
         nanosleep(&stride, NULL);
     }
-    tap_scratch_deinit(&w.scratch);
     return NULL;
 }
 
@@ -183,9 +179,14 @@ sut_status tap_worker_start(sut_tap_hub *h)
 {
     if (h->started)
         return 0;
-    const int e = pthread_create(&h->worker, NULL, run, h);
+    sut_status st = tap_scratch_init(&h->scratch);
+    const int e = st ? 0 : pthread_create(&h->worker, NULL, run, h);
     if (e)
-        return SUT_TRACE(-e, "tap thread");
+        st = SUT_TRACE(-e, "tap thread");
+    if (st) {
+        tap_scratch_deinit(&h->scratch);
+        return st;
+    }
     h->started = true;
     return 0;
 }
@@ -199,6 +200,7 @@ void tap_worker_stop(sut_tap_hub *h)
     pthread_cond_signal(&h->wake);
     pthread_mutex_unlock(&h->lock);
     pthread_join(h->worker, NULL);
+    tap_scratch_deinit(&h->scratch);
     h->started = false;
 }
 

@@ -17,7 +17,7 @@ from broker import ROOT, Broker
 from bus_test import Actor
 from cli_case import CliCase, probe
 from stack import wait_until
-from sut_bus import CALL, ERROR, GAP, PUBLISH, PUBLISHED, TAP, Bus, BusError
+from sut_bus import CALL, ERROR, GAP, PUBLISH, PUBLISHED, TAP, UNSUBSCRIBE, Bus, BusError
 
 SECRET, PERSONAL = "canary-of-a-password", "canary-of-a-place"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -248,6 +248,22 @@ class Rights(WatchCase):
                 bus.tap()
             self.assertEqual(caught.exception.code, "forbidden")
         self.assertLess(len(self.lines("tap", "ops.tap_refused", "--since", "1h", "--json")), 150)
+
+    def test_attachments_do_not_fill_the_journal(self):
+        """One session gets no more in this second, another one does."""
+        bus = self.bus("operator")
+
+        def refused():
+            try:
+                bus.send(UNSUBSCRIBE, bus.tap(subjects=["probe.*"]))
+            except BusError as error:
+                return error
+            return None
+
+        error = next(filter(None, (refused() for _ in range(2000))))
+        self.assertEqual(error.code, "overloaded")
+        self.bus("operator").tap(subjects=["probe.*"])
+        wait_until(lambda: not refused(), 10, "the next second")
 
     def test_a_revoked_right_ends_the_tap_with_an_error(self):
         self.broker.key("former", "operator")
