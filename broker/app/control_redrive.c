@@ -5,6 +5,7 @@
 #include "traffic.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include "broker_schema.h"
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 
 #define ATTEMPTS_MAX 64
+#define UNMARKED     (UINT64_MAX >> SUT_TAG_BITS) /* nobody waits for that write */
 
 typedef struct redrive {
     sut_dead_pick pick;
@@ -19,6 +21,7 @@ typedef struct redrive {
     size_t max;
     size_t marked, answered; /* writes asked for, writes done */
     sut_status *written;     /* of each letter */
+    sut_str unedited;        /* body of the single one that is edited */
     int64_t *redriven;
     const broker_dead_failure **failed;
     size_t redriven_count, failed_count;
@@ -48,7 +51,19 @@ static void failed(sut_control_request *rq, int64_t id, sut_str code, sut_str me
     r->failed[r->failed_count++] = f;
 }
 
-static void give(sut_control_request *rq, const sut_dead_letter *d)
+/* The core did not take it: it is as it was, or the next start would redrive what was refused. */
+static void unmark(sut_control_request *rq, sut_dead_letter *d)
+{
+    const redrive *r = rq->state;
+
+    d->redriving = false;
+    if (r->unedited.ptr)
+        d->event.body = r->unedited;
+    if (sut_journal_service_dead_put(rq->broker->events.journal, UNMARKED << SUT_TAG_BITS | SUT_TAG_REDRIVE, d) < 0)
+        sut_log(SUT_ERROR, "broker", "redrive.marked", SUT_KV_S("group", d->group), SUT_KV_U("dead_letter", d->id));
+}
+
+static void give(sut_control_request *rq, sut_dead_letter *d)
 {
     redrive *r = rq->state;
     sut_core_attempt attempts[ATTEMPTS_MAX];
@@ -61,11 +76,14 @@ static void give(sut_control_request *rq, const sut_dead_letter *d)
     }
     const sut_status st =
         sut_core_redrive(rq->broker->core, sut_now_ns(), d->group, d->id, &d->event, attempts, count, why, sizeof why);
-    if (st == 0)
+    if (st == 0) {
         r->redriven[r->redriven_count++] = (int64_t)d->id;
-    else
-        failed(rq, (int64_t)d->id, st == -ENOENT ? SUT_STR("not_found") : SUT_STR("conflict"),
-               sut_arena_printf(rq->arena, "%s", why[0] ? why : "it cannot be given now"));
+        return;
+    }
+    failed(rq, (int64_t)d->id, st == -ENOENT ? SUT_STR("not_found") : SUT_STR("conflict"),
+           sut_arena_printf(rq->arena, "%s", why[0] ? why : "it cannot be given now"));
+    if (st != -EALREADY) /* else it is on its way */
+        unmark(rq, d);
 }
 
 static void finish(sut_control_request *rq)
@@ -74,7 +92,7 @@ static void finish(sut_control_request *rq)
 
     rq->broker->events.redriving = NULL;
     for (size_t i = 0; i < r->list.count; i++) {
-        const sut_dead_letter *d = r->list.items[i];
+        sut_dead_letter *d = r->list.items[i];
         if (r->written[i] < 0)
             failed(rq, (int64_t)d->id, SUT_STR("storage_full"),
                    sut_arena_printf(rq->arena, "%s", strerror(-r->written[i])));
@@ -114,6 +132,7 @@ static bool edit(sut_control_request *rq, const broker_dead_redrive_in *in)
         return false;
     }
     event = &r->list.items[0]->event;
+    r->unedited = event->body;
     event->body = in->body;
     if (sut_event_check(rq->broker, event, rq->arena, &fault) == 0)
         return true;

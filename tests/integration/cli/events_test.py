@@ -161,6 +161,16 @@ class DeadLetters(CliCase):
         got = self.lines("subscribe", "--group", "graves", "--limit", "1", "--json", name="prober")
         self.assertEqual(got[0]["body"]["n"], 4)
 
+        letter = self.make_dead("graves", "refused", 6)
+        self.sut("groups", "delete", "graves", "--yes")
+        refused = self.broker.sut("dlq", "redrive", str(letter["id"]), "--body", probe("refused", 7), check=False)
+        self.assertIn("there is no group 'graves'", refused.stdout + refused.stderr)
+        self.assertNotEqual(refused.returncode, 0)
+        wait_until(lambda: not next(d for d in self.dead("graves") if d["key"] == "refused")["redriving"], 10, "the mark to be gone")
+        self.assertEqual(json.loads(self.sut("dlq", "show", str(letter["id"]), "--json"))["body"]["n"], 6)
+        self.sut("dlq", "drop", str(letter["id"]), "--yes")
+        self.sut("groups", "create", "graves", "probe.sent", "--start", "end")
+
         letter = self.make_dead("graves", "dropped", 5)
         self.fails(64, "dlq", "drop", "--group", "graves", says=["--yes"], input="")
         self.assertIn("1 dropped", self.sut("dlq", "drop", "--group", "graves", "--yes"))
