@@ -225,7 +225,7 @@ static sut_status s_round(sut_outbox *o, sut_request *rq, bool *over)
     if (!idle)
         return 0;
     *over = o->stopping;
-    return *over ? 0 : sut_outbox_pause(o, rq, SUT_OUTBOX_POLL_MS, true);
+    return *over ? 0 : sut_outbox_pause(o, rq, o->poll_ms, true);
 }
 
 /* One connection's life. */
@@ -269,7 +269,7 @@ sut_status sut_outbox_start(sut_runtime *rt, const sut_event_port *port)
     sut_outbox *o = calloc(1, sizeof(*o));
     if (!o)
         return SUT_TRACE(-ENOMEM, "outbox");
-    *o = (sut_outbox){.rt = rt, .port = *port, .batch = SUT_PUBLISH_MAX};
+    *o = (sut_outbox){.rt = rt, .port = *port, .batch = SUT_PUBLISH_MAX, .poll_ms = SUT_OUTBOX_POLL_MS};
     sut_status st = sut_runtime_acquire(rt, &o->relay);
     if (st) {
         free(o);

@@ -17,6 +17,7 @@
 #define S_KEYS   6
 #define S_FIBERS 8
 #define S_ROUNDS 12
+#define S_EACH   10 /* events that are published at least between two kills */
 
 typedef struct shared {
     _Atomic int64_t acked[S_KEYS]; /* the highest n whose commit was answered */
@@ -108,7 +109,9 @@ static void storm(void)
     for (int round = 0; round < S_ROUNDS; round++) {
         uint32_t random;
         sut_random(&random, sizeof(random));
-        (void)usleep(150000 + random % 350000);
+        while (atomic_load(&s_journal->count) < S_EACH * (uint32_t)(round + 1)) /* on a slow machine starts take long */
+            (void)usleep(1000);
+        (void)usleep(random % 350000);
         end(pids[round % 2], SIGKILL);
         pids[round % 2] = start();
     }

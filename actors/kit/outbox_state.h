@@ -26,6 +26,7 @@ struct sut_outbox {
     bool sleeping;      /* any news wakes it */
     bool pausing;       /* only the end does */
     bool woken, stopping;
+    uint32_t poll_ms; /* how long it sleeps if nobody wakes it */
 
     sut_pg_own *conn;
     bool owner;

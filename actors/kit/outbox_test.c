@@ -1,5 +1,5 @@
 /* The outbox: what a transaction emits is published once it has committed, in order, once. */
-#include "outbox.h"
+#include "outbox_state.h"
 
 #include "fake_journal_test.h"
 
@@ -285,8 +285,8 @@ static sut_status notified(sut_request *rq, void *arg)
     cr_assert_eq(put(rq, 7, 1, NULL), 0);
     fake_journal_until(rq, s_journal, 1);
     /* What another instance does: a row, and a NOTIFY of its own, when the relay has just looked and found nothing.
-     * Without being told it would look again after 250 ms. */
-    uint64_t began = sut_now_ns();
+     * Without being told it would sleep for longer than this test may take. */
+    rq->runtime->outbox->poll_ms = 3600 * 1000;
     for (uint32_t i = 0; i < 10; i++) {
         sql(arg,
             "INSERT INTO sut_outbox (event_id, subject, key, body, user_id, level, traceparent, not_before) VALUES "
@@ -296,7 +296,6 @@ static sut_status notified(sut_request *rq, void *arg)
         fake_journal_until(rq, s_journal, 2 + i);
         cr_assert_eq(sut_request_sleep_ms(rq, 20), 0);
     }
-    cr_assert_lt(sut_now_ns() - began, 1500 * SUT_NS_PER_MS);
     cr_assert_eq(s_journal->events[1].user_id, 8);
     return 0;
 }
