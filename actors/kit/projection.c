@@ -139,12 +139,12 @@ static sut_status s_replay(sut_request *rq, s_run *run)
 static sut_status s_steps(sut_request *rq, s_run *run)
 {
     sut_status st = s_open(rq, run, 0);
-    uint64_t end = run->stream.position;
+    const uint64_t next = run->stream.position; /* of what comes from now on */
     sut_stream_close(&run->stream);
     if (!st)
         st = s_snapshot(rq, run);
     if (!st)
-        st = s_open(rq, run, end + 1);
+        st = s_open(rq, run, next);
     if (!st)
         st = s_replay(rq, run);
     sut_stream_close(&run->stream);

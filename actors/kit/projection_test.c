@@ -189,15 +189,15 @@ static sut_status rebuilt(sut_request *rq, void *p)
     until_opened(rq, 2);
     cr_assert_eq(s_page_calls, 3);
     cr_assert_eq(s_sub.start, SUT_START_SEQUENCE);
-    cr_assert_eq(s_sub.start_sequence, 101);
+    cr_assert_eq(s_sub.start_sequence, 100);
     notice(SUT_SUB_UP, 100);
-    deliver(&d[0], 4, 7, 101);  /* older than the snapshot */
-    deliver(&d[1], 5, 51, 102); /* newer */
-    deliver(&d[2], 6, 60, 103); /* new */
+    deliver(&d[0], 4, 7, 100);  /* older than the snapshot */
+    deliver(&d[1], 5, 51, 101); /* newer */
+    deliver(&d[2], 6, 60, 102); /* new */
     cr_assert_eq(sut_request_sleep_ms(rq, 50), 0);
     cr_assert_eq(sut_projection_look(rq, SUT_STR("steps"), &status), 0);
     cr_assert(sut_str_is(status.state, "running"), "until a marker says that this is all");
-    notice(SUT_SUB_MARKER, 103);
+    notice(SUT_SUB_MARKER, 102);
     status = until_over(rq);
     cr_assert(sut_str_is(status.state, "done"), "%.*s", SUT_STR_FMT(status.error));
     cr_assert(status.rows == 5 && status.replayed == 3);
@@ -237,7 +237,7 @@ static sut_status failing(sut_request *rq, void *p)
     notice(SUT_SUB_UP, 100);
     until_opened(rq, 3);
     notice(SUT_SUB_UP, 100);
-    deliver(&d, 5, 51, 101);
+    deliver(&d, 5, 51, 100);
     notice(SUT_SUB_GAP, 0);
     status = until_over(rq);
     cr_assert(sut_str_is(status.state, "failed"), "what was missed cannot be made up");

@@ -19,8 +19,8 @@ typedef struct sut_stream {
     char why[128]; /* broken */
 } sut_stream;
 
-/* Subscribes from `sequence` on (0: from the end), and parks until the broker has taken it: position is where it
- * stands. */
+/* Subscribes from `sequence` on (0: from the end), and parks until the broker has taken it: position is the
+ * sequence of the first event that it gives. */
 SUT_MUST_CHECK sut_status sut_stream_open(sut_stream *s, sut_request *rq, const sut_delivery_port *port,
                                           const char *const *subjects, size_t count, uint64_t sequence);
 /* Parks for the next event; *out NULL: all that there was at some moment after the opening has been taken. To be

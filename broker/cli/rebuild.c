@@ -52,6 +52,8 @@ static void conclude(const cli_args *a, const json_t *status, FILE *out)
             fprintf(out, ", %s %lld", name, (long long)json_integer_value(v));
     }
     fputc('\n', out);
+    if (*cli_txt(status, "error"))
+        cli_complain("%s: %s", a->position[0], cli_txt(status, "error"));
 }
 
 /* Looking on may be left: the actor goes on by itself. */

@@ -55,6 +55,16 @@ class Cli(stack.StackTest):
         self.fails(65, "call", "user.profile_get", '{"user_id": "one"}', says=["/user_id"])
         self.fails(65, "call", "auth.login", "-", stdin="", says=["auth.login"])
 
+    def test_a_projection_is_rebuilt_while_its_owner_goes_on(self):
+        """What the live copy lost comes back; an update meanwhile is in the snapshot, or told again."""
+        self.stack.psql("auth_db", f"UPDATE users SET username = 'wrong', username_version = 0 WHERE id = {self.id}")
+        self.assertRegex(self.stack.sut("rebuild", "auth.username", "--yes").stdout, r"auth\.username: done, rows \d+, .*different 1\b")
+        self.assertEqual(self.stack.psql("auth_db", f"SELECT username FROM users WHERE id = {self.id}"), "ada")
+        self.stack.put("/api/users/profile", {"bio": "Again."}, token=self.ada["access_token"])
+        self.assertRegex(self.stack.sut("rebuild", "auth.username", "--yes").stdout, r"missing 0, extra 0, different 0\b")
+        self.fails(1, "rebuild", "auth.nothing", "--yes", says=["no such projection"])
+        self.fails(64, "rebuild", "nothing", "--yes", says=["SERVICE.PROJECTION"])
+
     def test_errors_for_programs(self):
         done = self.fails(1, "call", "--json", "user.profile_get", '{"user_id": 9007199254740991}')
         error = json.loads(done.stdout)["error"]

@@ -178,7 +178,7 @@ typedef enum { SUT_START_END, SUT_START_BEGINNING, SUT_START_SEQUENCE, SUT_START
 
 /* What a subscription tells besides events. */
 typedef enum {
-    SUT_SUB_UP,      /* the broker took it: position is where it stands */
+    SUT_SUB_UP,      /* the broker took it: position is the first one that it gives */
     SUT_SUB_DOWN,    /* the session is lost; it is made again on the next one */
     SUT_SUB_REFUSED, /* it never will be, as it is: see text. No more comes */
     SUT_SUB_GAP,   /* from..to were missed (text: why; "deleted": an operator ended the group, and it is asked for anew)
