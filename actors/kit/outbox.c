@@ -284,6 +284,7 @@ sut_status sut_outbox_start(sut_runtime *rt, const sut_event_port *port)
     }
     registered = true;
     rt->outbox = o;
+    sut_health_set(S_HEALTH, false, SUT_HEALTH_UNKNOWN, "not looked at yet");
     sut_request_begin(o->relay, "kit.outbox_relay", SUT_NEVER, SUT_STR_NONE);
     sut_runtime_launch(rt, o->relay, s_relay, o);
     return 0;
