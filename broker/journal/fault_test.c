@@ -99,7 +99,8 @@ static void setup(void)
 
 static void begin_with(uint64_t map_bytes, uint64_t max_bytes)
 {
-    sut_journal_service_options opt = {.retention = {.max_bytes = max_bytes}, .retain_every_ms = 60000};
+    sut_journal_service_options opt = {
+        .retention = {.max_bytes = max_bytes}, .retain_every_ms = 60000, .settle_after_ms = 60000};
     sut_journal *j = journal_open(&s_folder, map_bytes);
     cr_assert_eq(sut_loop_new(&s_loop), 0);
     cr_assert_eq(sut_journal_service_new(&s_service, j, s_loop, &s_ops, NULL, reopen, &opt), 0);

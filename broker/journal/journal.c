@@ -49,6 +49,14 @@ bool journal_value_ok(const sut_journal_value *v)
     return v->name.ptr && v->name.len > 0 && v->name.len <= 128 && v->value.len <= SUT_JOURNAL_VALUE_MAX;
 }
 
+bool journal_wanted(const sut_journal_query *q, sut_str subject)
+{
+    for (size_t i = 0; i < q->pattern_count; i++)
+        if (sut_subject_match(q->patterns[i], subject))
+            return true;
+    return q->pattern_count == 0;
+}
+
 sut_status journal_write_all(sut_journal *j, journal_write *w)
 {
     for (size_t i = 0; i < w->value_count; i++)
@@ -141,6 +149,11 @@ sut_status sut_journal_retain(sut_journal *j, int64_t now_us, const sut_journal_
 sut_status sut_journal_probe(sut_journal *j)
 {
     return j->ops->probe(j);
+}
+
+sut_status sut_journal_settle(sut_journal *j)
+{
+    return j->ops->settle(j);
 }
 
 sut_status sut_journal_get_stats(sut_journal *j, sut_journal_stats *out)

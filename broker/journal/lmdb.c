@@ -37,12 +37,29 @@ sut_status engine_bad_record(const engine *e, const char *table, uint64_t number
                            record_fault_text(f));
 }
 
+sut_status engine_read_only(const engine *e)
+{
+    return journal_fail(&e->base, -EROFS, "this journal was opened for reading");
+}
+
 sut_status engine_begin(engine *e, bool write, MDB_txn **txn)
 {
     if (write && e->read_only)
-        return journal_fail(&e->base, -EROFS, "this journal was opened for reading");
+        return engine_read_only(e);
     int rc = mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, txn);
     return rc ? engine_fail(e, rc, "beginning a transaction") : 0;
+}
+
+sut_status engine_begin_write(engine *e, MDB_txn **txn, engine_state *state)
+{
+    sut_status status = engine_begin(e, true, txn);
+    *state = e->state;
+    if (status)
+        return status;
+    status = engine_tail_apply(e, *txn, state);
+    if (status)
+        mdb_txn_abort(*txn);
+    return status;
 }
 
 sut_status engine_put_state(engine *e, MDB_txn *txn, const engine_state *s)
@@ -121,6 +138,7 @@ sut_status engine_commit(engine *e, MDB_txn *txn, const engine_state *state)
     if (rc)
         return commit_failed(e, rc);
     e->state = *state;
+    engine_tail_applied(e);
     return 0;
 }
 

@@ -120,6 +120,12 @@ static sut_status log_some(engine *e, MDB_txn *txn, engine_state *s, const uint8
     return rc ? engine_fail(e, rc, "writing the id log") : 0;
 }
 
+sut_status engine_id_entry(sut_buf *entries, const uint8_t id[SUT_EVENT_ID_LEN], uint64_t sequence)
+{
+    sut_status status = sut_buf_append(entries, id, SUT_EVENT_ID_LEN);
+    return status ? status : sut_buf_append(entries, &sequence, sizeof sequence);
+}
+
 sut_status engine_log_ids(engine *e, MDB_txn *txn, engine_state *s, const sut_buf *entries)
 {
     sut_status status = 0;

@@ -227,6 +227,8 @@ static sut_status load(engine *e)
 static void lmdb_close(sut_journal *j)
 {
     engine *e = engine_of(j);
+    if (e->env && e->wal && !e->read_only && lmdb_settle(j)) /* it stays where it is, and is found there again */
+        sut_log(SUT_WARN, "journal", "wal.left", SUT_KV("why", sut_journal_last_error(j)));
     e->moved = sut_journal_batch_unref(e->moved);
     if (e->env)
         mdb_env_close(e->env);
@@ -236,6 +238,7 @@ static void lmdb_close(sut_journal *j)
     e->window = id_window_free(e->window);
     e->marks = source_table_free(e->marks);
     sut_buf_deinit(&e->scratch);
+    engine_tail_close(e);
     free(e);
 }
 
@@ -248,6 +251,7 @@ static const journal_ops s_ops = {.write = lmdb_write,
                                   .dead_get = lmdb_dead_get,
                                   .retain = lmdb_retain,
                                   .probe = lmdb_probe,
+                                  .settle = lmdb_settle,
                                   .get_stats = lmdb_get_stats,
                                   .verify = lmdb_verify,
                                   .backup = lmdb_backup,
@@ -281,7 +285,8 @@ static sut_status open_engine(engine *e, const sut_lmdb_options *opt)
     int rc = mdb_env_stat(e->env, &main_stat);
     if (rc)
         return engine_fail(e, rc, "asking the environment");
-    return main_stat.ms_entries == 0 && !e->read_only ? create(e, opt->path) : load(e);
+    status = main_stat.ms_entries == 0 && !e->read_only ? create(e, opt->path) : load(e);
+    return status ? status : engine_tail_open(e, opt->path, opt->no_sync);
 }
 
 sut_status sut_journal_open_lmdb(sut_journal **out, const sut_lmdb_options *opt, char *error, size_t error_size)
@@ -295,6 +300,7 @@ sut_status sut_journal_open_lmdb(sut_journal **out, const sut_lmdb_options *opt,
     e->dedup_max = opt->dedup_ids ? opt->dedup_ids : 1000000;
     e->dedup_us = opt->dedup_us ? opt->dedup_us : INT64_C(600000000);
     sut_buf_init(&e->scratch, 0);
+    engine_tail_init(e);
     sut_status status = open_engine(e, opt);
     if (status) {
         if (error_size)

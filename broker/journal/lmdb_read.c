@@ -3,16 +3,7 @@
 
 #include <errno.h>
 
-static bool wanted(const sut_journal_query *q, sut_str subject)
-{
-    for (size_t i = 0; i < q->pattern_count; i++)
-        if (sut_subject_match(q->patterns[i], subject))
-            return true;
-    return q->pattern_count == 0;
-}
-
-/* A log has no gaps: a sequence that is not there was on a page that is damaged, or is pointed at no more. */
-static sut_status missing(const engine *e, uint64_t from, uint64_t to)
+sut_status engine_missing(const engine *e, uint64_t from, uint64_t to)
 {
     return journal_damaged(&e->base, from, "records %llu to %llu of the table log are missing",
                            (unsigned long long)from, (unsigned long long)to);
@@ -40,10 +31,10 @@ static sut_status scan(const engine *e, MDB_cursor *c, const sut_journal_query *
             break;
         record_fault f = engine_key_number(e, &k, &sequence) ? engine_event(e, SALT_EVENT, &v, &ev) : RECORD_CONTENT;
         if (sequence != *next)
-            return m->count ? 0 : missing(e, *next, sequence > *next && sequence < end ? sequence - 1 : end - 1);
+            return m->count ? 0 : engine_missing(e, *next, sequence > *next && sequence < end ? sequence - 1 : end - 1);
         if (f || ev.sequence != sequence)
             return m->count ? 0 : engine_bad_record(e, "log", sequence, f ? f : RECORD_CONTENT);
-        if (wanted(q, ev.subject)) {
+        if (journal_wanted(q, ev.subject)) {
             if (m->count && m->bytes.len + v.mv_size > q->max_bytes)
                 break;
             sut_status status = batch_maker_add(m, v.mv_data, v.mv_size);
@@ -54,12 +45,13 @@ static sut_status scan(const engine *e, MDB_cursor *c, const sut_journal_query *
         rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
     }
     if (rc == MDB_NOTFOUND)
-        return *next < end && *next <= q->to && !m->count ? missing(e, *next, end - 1) : 0;
+        return *next < end && *next <= q->to && !m->count ? engine_missing(e, *next, end - 1) : 0;
     return rc && !m->count ? unreadable(e, rc, *next) : 0;
 }
 
+/* *end: where the tables end. */
 static sut_status read_in(const engine *e, MDB_txn *txn, const sut_journal_query *q, batch_maker *m, uint64_t *next,
-                          uint64_t *oldest)
+                          uint64_t *oldest, uint64_t *end)
 {
     MDB_cursor *c;
     engine_state s;
@@ -67,7 +59,8 @@ static sut_status read_in(const engine *e, MDB_txn *txn, const sut_journal_query
     if (status)
         return status;
     *oldest = s.first;
-    *next = q->from < *oldest ? *oldest : q->from;
+    *end = s.next;
+    *next = *next < *oldest ? *oldest : *next;
     int rc = mdb_cursor_open(txn, e->log, &c);
     if (rc)
         return engine_fail(e, rc, "opening the log");
@@ -80,14 +73,19 @@ sut_status lmdb_read(sut_journal *j, const sut_journal_query *q, sut_journal_bat
 {
     engine *e = engine_of(j);
     batch_maker m;
-    MDB_txn *txn;
-    uint64_t next, oldest;
-    sut_status status = engine_begin(e, false, &txn);
-    if (status)
-        return status;
+    uint64_t next = q->from, oldest = 0, end = 0;
+    sut_status status;
     batch_maker_init(&m);
-    status = read_in(e, txn, q, &m, &next, &oldest);
-    mdb_txn_abort(txn);
+    do {
+        MDB_txn *txn;
+        status = engine_begin(e, false, &txn);
+        if (status)
+            break;
+        status = read_in(e, txn, q, &m, &next, &oldest, &end);
+        mdb_txn_abort(txn);
+        if (!status && next >= end)
+            status = engine_tail_read(e, q, &m, &next);
+    } while (status > 0);
     if (!status)
         status = batch_maker_finish(&m, out);
     batch_maker_deinit(&m);
@@ -126,14 +124,14 @@ static sut_status sound_time(const engine *e, MDB_txn *txn, uint64_t *at, uint64
 }
 
 /* Sequences have no gaps and times never go back, so that halving needs no index of times. */
-static sut_status seek_in(const engine *e, MDB_txn *txn, int64_t time_us, uint64_t *sequence)
+static sut_status seek_in(const engine *e, MDB_txn *txn, int64_t time_us, uint64_t *sequence, uint64_t *end)
 {
     engine_state s;
     uint64_t low = 0, high = 0;
     sut_status status = engine_get_state(e, txn, &s);
     if (!status) {
         low = s.first;
-        high = s.next;
+        high = *end = s.next;
     }
     for (; !status && low < high;) {
         uint64_t middle = low + (high - low) / 2, sound = middle;
@@ -151,11 +149,17 @@ static sut_status seek_in(const engine *e, MDB_txn *txn, int64_t time_us, uint64
 sut_status lmdb_seek_time(sut_journal *j, int64_t time_us, uint64_t *sequence)
 {
     engine *e = engine_of(j);
-    MDB_txn *txn;
-    sut_status status = engine_begin(e, false, &txn);
-    if (status)
-        return status;
-    status = seek_in(e, txn, time_us, sequence);
-    mdb_txn_abort(txn);
+    sut_status status;
+    do {
+        MDB_txn *txn;
+        uint64_t end = 0;
+        status = engine_begin(e, false, &txn);
+        if (status)
+            return status;
+        status = seek_in(e, txn, time_us, sequence, &end);
+        mdb_txn_abort(txn);
+        if (!status && *sequence == end)
+            status = engine_tail_seek(e, time_us, sequence);
+    } while (status > 0);
     return status;
 }

@@ -106,7 +106,7 @@ static sut_status release_in(releasing *r, size_t max)
 sut_status lmdb_release_due(sut_journal *j, int64_t now_us, size_t max, sut_journal_batch **moved, int64_t *next_us)
 {
     engine *e = engine_of(j);
-    releasing r = {.e = e, .state = e->state, .now_us = now_us};
+    releasing r = {.e = e, .now_us = now_us};
     bool due;
     *moved = NULL;
     e->moved = sut_journal_batch_unref(e->moved);
@@ -114,7 +114,7 @@ sut_status lmdb_release_due(sut_journal *j, int64_t now_us, size_t max, sut_jour
     if (status || !due)
         return status;
     r.time_us = now_us > e->state.last_us ? now_us : e->state.last_us;
-    status = engine_begin(e, true, &r.txn);
+    status = engine_begin_write(e, &r.txn, &r.state);
     if (status)
         return status;
     batch_maker_init(&r.maker);

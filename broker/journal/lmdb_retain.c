@@ -143,11 +143,12 @@ static sut_status surplus(const engine *e, const sut_journal_retention *rule, ui
 sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retention *rule, bool *more)
 {
     engine *e = engine_of(j);
-    retaining r = {.e = e, .state = e->state, .now_us = now_us, .rule = rule};
+    retaining r = {.e = e, .now_us = now_us, .rule = rule};
     (void)engine_clock(e, now_us);
+    e->no_ahead = false;
     sut_status status = surplus(e, rule, &r.surplus);
     if (!status)
-        status = engine_begin(e, true, &r.txn);
+        status = engine_begin_write(e, &r.txn, &r.state);
     if (status)
         return status;
     uint64_t ids = r.state.ids_logged;
@@ -157,7 +158,7 @@ sut_status lmdb_retain(sut_journal *j, int64_t now_us, const sut_journal_retenti
     if (!status)
         status = engine_trim_ids(e, r.txn, &r.state, STEP_RECORDS);
     r.changed |= ids != r.state.ids_logged;
-    if (status || !r.changed)
+    if (status || (!r.changed && !e->tail.count))
         mdb_txn_abort(r.txn);
     else
         status = engine_commit(e, r.txn, &r.state);

@@ -12,6 +12,7 @@
 #define RESERVE_MAX    4096
 #define OVERHEAD_PAGES 24 /* a transaction's copies of tree pages, and the free list's own */
 #define PROBE_BYTES    (256u << 10)
+#define ASK_BYTES      (8u << 20)
 
 size_t engine_used_file_pages(const engine *e)
 {
@@ -65,25 +66,39 @@ sut_status engine_room(engine *e, size_t bytes)
 
 /* Room for a usual batch behind what is used, so that not the first page that happens to be free decides. It is kept
  * for the file, which grows into it; the file's size stays as it is. */
-static sut_status ask_disk(const engine *e)
+static sut_status ask_disk(const engine *e, size_t bytes)
 {
     off_t used = (off_t)(engine_used_file_pages(e) * e->page_size), map = (off_t)(e->map_pages * e->page_size);
-    off_t len = map - used < (off_t)PROBE_BYTES ? map - used : (off_t)PROBE_BYTES;
+    off_t len = map - used < (off_t)bytes ? map - used : (off_t)bytes;
     if (len <= 0 || fallocate(e->data_fd, FALLOC_FL_KEEP_SIZE, used, len) == 0 || errno == EOPNOTSUPP ||
         errno == ENOSYS)
         return 0;
     return journal_fail(&e->base, -errno, "asking the disk for room: %s", strerror(errno));
 }
 
+sut_status engine_ask_disk(engine *e, size_t bytes)
+{
+    const off_t used = (off_t)(engine_used_file_pages(e) * e->page_size);
+    if (used + (off_t)bytes <= e->asked_end)
+        return 0;
+    sut_status status = ask_disk(e, bytes + ASK_BYTES);
+    if (!status)
+        e->asked_end = used + (off_t)(bytes + ASK_BYTES);
+    return status;
+}
+
 sut_status lmdb_probe(sut_journal *j)
 {
     engine *e = engine_of(j);
-    engine_state state = e->state;
+    engine_state state;
     MDB_txn *txn;
     sut_status status = engine_room(e, 0);
     if (!status)
-        status = ask_disk(e);
+        status = ask_disk(e, PROBE_BYTES);
     if (!status)
-        status = engine_begin(e, true, &txn);
-    return status ? status : engine_commit(e, txn, &state);
+        status = engine_begin_write(e, &txn, &state);
+    if (!status)
+        status = engine_commit(e, txn, &state);
+    e->no_ahead = status != 0;
+    return status;
 }

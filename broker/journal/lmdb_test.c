@@ -297,6 +297,8 @@ static void write_for_ever(int out, uint64_t from)
     if (sut_journal_open_lmdb(&j, &opt, error, sizeof error))
         _exit(1);
     for (uint64_t n = from;; n++) {
+        if (n % 13 == 0 && sut_journal_settle(j))
+            _exit(1);
         sut_journal_event e = event_make(n);
         sut_append_result r;
         sut_append_group g = {&e, &r, 1, false};

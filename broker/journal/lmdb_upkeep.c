@@ -52,14 +52,19 @@ static sut_status stats_in(const engine *e, MDB_txn *txn, sut_journal_stats *out
 sut_status lmdb_get_stats(sut_journal *j, sut_journal_stats *out)
 {
     engine *e = engine_of(j);
-    MDB_txn *txn;
     struct stat st;
     size_t pages = 0;
-    sut_status status = engine_begin(e, false, &txn);
-    if (status)
-        return status;
-    status = stats_in(e, txn, out);
-    mdb_txn_abort(txn);
+    sut_status status;
+    do {
+        MDB_txn *txn;
+        status = engine_begin(e, false, &txn);
+        if (status)
+            return status;
+        status = stats_in(e, txn, out);
+        mdb_txn_abort(txn);
+        if (!status)
+            status = engine_tail_stats(e, out);
+    } while (status > 0);
     if (!status)
         status = engine_free_pages(e, &pages);
     if (!status && fstat(e->data_fd, &st))
@@ -257,19 +262,47 @@ static sut_status sync_path(const engine *e, const char *path)
     return status;
 }
 
+/* The copy's own tail goes into its tables, so that a backup is one file. */
+static sut_status settle_copy(const engine *e, const char *path)
+{
+    static const char *const left_over[] = {WAL_NAME, "journal.lock", "lock.mdb"};
+    const sut_lmdb_options opt = {.path = path, .map_bytes = (uint64_t)e->map_pages * e->page_size};
+    sut_journal *copy = NULL;
+    char error[256] = "", file[4096];
+    sut_status status = sut_journal_open_lmdb(&copy, &opt, error, sizeof error);
+    if (!status) {
+        status = sut_journal_settle(copy);
+        if (status)
+            snprintf(error, sizeof error, "%s", sut_journal_last_error(copy));
+        sut_journal_close(copy);
+    }
+    if (status)
+        return journal_fail(&e->base, status, "completing the copy: %s", error);
+    for (size_t i = 0; !status && i < SUT_ARRAY_LEN(left_over); i++)
+        if (snprintf(file, sizeof file, "%s/%s", path, left_over[i]) < (int)sizeof file && unlink(file) &&
+            errno != ENOENT)
+            status = journal_fail(&e->base, -errno, "removing %s: %s", file, strerror(errno));
+    return status;
+}
+
 sut_status lmdb_backup(sut_journal *j, const char *path)
 {
     engine *e = engine_of(j);
     char file[4096];
+    bool tail = false;
     int n = snprintf(file, sizeof file, "%s/data.mdb", path);
     if (n < 0 || (size_t)n >= sizeof file)
         return journal_fail(j, -ENAMETOOLONG, "the backup's path is too long");
     sut_status status = must_be_empty(e, path);
     if (status)
         return status;
-    int rc = mdb_env_copy2(e->env, path, 0);
+    status = engine_tail_copy(e, path, &tail); /* first: what leaves it now is in the tables that are copied */
+    int rc = status ? 0 : mdb_env_copy2(e->env, path, 0);
     if (rc)
         return engine_fail(e, rc, "copying");
-    status = sync_path(e, file);
+    if (!status)
+        status = sync_path(e, file);
+    if (!status && tail)
+        status = settle_copy(e, path);
     return status ? status : sync_path(e, path);
 }

@@ -34,6 +34,7 @@ typedef struct journal_ops {
     sut_status (*dead_get)(sut_journal *j, uint64_t id, sut_dead_fn fn, void *arg);
     sut_status (*retain)(sut_journal *j, int64_t now_us, const sut_journal_retention *r, bool *more);
     sut_status (*probe)(sut_journal *j);
+    sut_status (*settle)(sut_journal *j);
     sut_status (*get_stats)(sut_journal *j, sut_journal_stats *out);
     sut_status (*verify)(sut_journal *j, sut_journal_report_fn report, void *arg);
     sut_status (*backup)(sut_journal *j, const char *path);
@@ -47,6 +48,7 @@ struct sut_journal {
 /* Checks what any engine would refuse, then hands it over. Every record of the write is durable when 0 is returned. */
 SUT_MUST_CHECK sut_status journal_write_all(sut_journal *j, journal_write *w);
 bool journal_value_ok(const sut_journal_value *v);
+bool journal_wanted(const sut_journal_query *q, sut_str subject);
 
 /* Keeps the line for sut_journal_last_error of this thread and returns `status`. */
 sut_status journal_damaged(const sut_journal *j, uint64_t sequence, const char *fmt, ...)

@@ -25,7 +25,9 @@ typedef enum record_salt { /* part of the format: never renumbered */
                            SALT_VALUE,
                            SALT_SOURCE,
                            SALT_IDS,
-                           SALT_DEAD
+                           SALT_DEAD,
+                           SALT_WAL_HEADER,
+                           SALT_WAL
 } record_salt;
 
 typedef enum record_fault { RECORD_OK, RECORD_SHORT, RECORD_CRC, RECORD_VERSION, RECORD_CONTENT } record_fault;

@@ -286,6 +286,7 @@ sut_status sut_journal_service_new(sut_journal_service **out, sut_journal *j, su
     s->opt.queue_events = opt->queue_events ? opt->queue_events : 65536;
     s->opt.queue_bytes = opt->queue_bytes ? opt->queue_bytes : 64u << 20;
     s->opt.retain_every_ms = opt->retain_every_ms ? opt->retain_every_ms : 1000;
+    s->opt.settle_after_ms = opt->settle_after_ms ? opt->settle_after_ms : 100;
     s->journal = j;
     sut_list_init(&s->writes);
     sut_list_init(&s->reads);

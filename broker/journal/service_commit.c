@@ -125,6 +125,13 @@ static void settle(writer_state *w, commit_batch *cb, const choice *c, const pla
     }
 }
 
+static void published(writer_state *w)
+{
+    writer_set_writable(w, 0, NULL);
+    if (w->settle_at_ns == UINT64_MAX)
+        w->settle_at_ns = sut_now_ns() + w->s->opt.settle_after_ms * SUT_NS_PER_MS;
+}
+
 static sut_status write_chosen(writer_state *w, commit_batch *cb, const choice *c, bool last_try)
 {
     plan p = {.groups = NULL};
@@ -143,7 +150,7 @@ static sut_status write_chosen(writer_state *w, commit_batch *cb, const choice *
     if (status)
         writer_failed(w, status);
     else if (p.write.group_count)
-        writer_set_writable(w, 0, NULL);
+        published(w);
     return status;
 }
 

@@ -114,16 +114,16 @@ void *service_reader(void *arg);
 
 typedef struct writer_state {
     sut_journal_service *s;
-    sut_arena *scratch;  /* of one check */
-    int64_t next_due_us; /* of delayed events */
-    uint64_t retain_at_ns, oldest;
-    int64_t start_us;   /* the wall clock … */
-    uint64_t start_ns;  /* … and the other one, when this began */
-    uint64_t told;      /* the loop knows of all sequences below it */
-    sut_status fault;   /* 0, or why nothing can be written; what stats.writable says */
-    uint64_t try_at_ns; /* while there is a fault: when it is looked at again … */
-    uint64_t pause_ns;  /* … and how long after that */
-    bool broken;        /* the journal must be closed and opened again */
+    sut_arena *scratch;                          /* of one check */
+    int64_t next_due_us;                         /* of delayed events */
+    uint64_t retain_at_ns, settle_at_ns, oldest; /* settle_at_ns: UINT64_MAX if nothing was published since */
+    int64_t start_us;                            /* the wall clock … */
+    uint64_t start_ns;                           /* … and the other one, when this began */
+    uint64_t told;                               /* the loop knows of all sequences below it */
+    sut_status fault;                            /* 0, or why nothing can be written; what stats.writable says */
+    uint64_t try_at_ns;                          /* while there is a fault: when it is looked at again … */
+    uint64_t pause_ns;                           /* … and how long after that */
+    bool broken;                                 /* the journal must be closed and opened again */
 } writer_state;
 void writer_commit(writer_state *w, sut_node *jobs); /* service_commit.c */
 void writer_set_writable(writer_state *w, sut_status status, const char *why);

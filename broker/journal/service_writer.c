@@ -54,6 +54,18 @@ static void release(writer_state *w)
     service_complete(w->s, c);
 }
 
+static void settle(writer_state *w)
+{
+    if (w->fault || sut_now_ns() < w->settle_at_ns) /* a probe does it too */
+        return;
+    w->settle_at_ns = UINT64_MAX;
+    sut_status status = sut_journal_settle(w->s->journal);
+    if (status) {
+        complain(w, status, "settle.failed");
+        writer_failed(w, status);
+    }
+}
+
 /* The wall clock, but never further on than time has passed: a leap of it must not age what nobody has read yet. */
 static int64_t steady_us(const writer_state *w)
 {
@@ -88,6 +100,8 @@ static uint64_t deadline(const writer_state *w)
     uint64_t now_ns = sut_now_ns(), at = w->retain_at_ns;
     if (w->fault && w->try_at_ns < at)
         at = w->try_at_ns;
+    if (!w->fault && w->settle_at_ns < at)
+        at = w->settle_at_ns;
     if (left_us <= 0)
         return 0;
     if ((uint64_t)left_us < UINT64_MAX / SUT_NS_PER_US / 2 && now_ns + (uint64_t)left_us * SUT_NS_PER_US < at)
@@ -127,7 +141,6 @@ static bool next_jobs(const writer_state *w, sut_node *jobs)
 {
     sut_journal_service *s = w->s;
     uint64_t at_ns = deadline(w);
-    sut_list_init(jobs);
     pthread_mutex_lock(&s->write_lock);
     wait_until(s, at_ns);
     take(s, jobs);
@@ -136,25 +149,33 @@ static bool next_jobs(const writer_state *w, sut_node *jobs)
     return go_on;
 }
 
+/* Before the first job, too: what a kill has left in the write-ahead log, and what has grown too old. */
+static void look_after(writer_state *w)
+{
+    writer_repair(w);
+    if (w->fault != -EIO) /* else nothing is written, and there may be no journal */
+        settle(w);
+    if (w->fault != -EIO)
+        release(w);
+    if (w->fault != -EIO)
+        retain(w);
+}
+
 void *service_writer(void *arg)
 {
     writer_state w = {.s = arg, .start_us = sut_wall_us(), .start_ns = sut_now_ns()};
     sut_journal_stats st;
     sut_node jobs;
+    sut_list_init(&jobs);
     if (!sut_journal_get_stats(w.s->journal, &st))
         w.told = st.next;
     while (sut_arena_new(&w.scratch, 0))
         (void)sched_yield();
-    while (next_jobs(&w, &jobs)) {
+    do {
         if (!sut_list_empty(&jobs))
             writer_commit(&w, &jobs);
-        writer_repair(&w);
-        if (w.fault == -EIO) /* nothing is written, and there may be no journal */
-            continue;
-        release(&w);
-        if (!w.broken)
-            retain(&w);
-    }
+        look_after(&w);
+    } while (next_jobs(&w, &jobs));
     sut_arena_free(w.scratch);
     return NULL;
 }

@@ -115,13 +115,13 @@ source_mark *source_table_changed(const source_table *t, size_t i)
     return i < source_table_mark(t) ? change_at(t, i)->mark : NULL;
 }
 
-void source_table_keep(source_table *t)
+void source_table_keep(source_table *t, bool in_file)
 {
     sut_strmap *fresh;
     for (size_t i = 0; i < source_table_mark(t); i++)
         change_at(t, i)->mark->dirty = false;
     t->changes.len = 0;
-    if (sut_strmap_count(t->by_name) <= CACHE_MAX || sut_strmap_new(&fresh))
+    if (!in_file || sut_strmap_count(t->by_name) <= CACHE_MAX || sut_strmap_new(&fresh))
         return;
     free_marks(t->by_name);
     t->by_name = fresh;

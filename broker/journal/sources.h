@@ -27,6 +27,8 @@ size_t source_table_mark(const source_table *t);      /* how many changes there 
 void source_table_undo(source_table *t, size_t mark); /* back to it */
 /* The i-th change's mark; NULL at the end. */
 source_mark *source_table_changed(const source_table *t, size_t i);
-void source_table_keep(source_table *t); /* the transaction is committed; forgets marks past a bound */
+/* What was changed is written. in_file: the table in the file has all of it, so that marks past a bound can be
+ * forgotten. */
+void source_table_keep(source_table *t, bool in_file);
 
 #endif

@@ -1,4 +1,4 @@
-"""What a power failure leaves of a file, made from the log of its writes and syncs (tests/support/disk_shim.h).
+"""What a power failure leaves of the journal's files, made from the log of its writes and syncs (tests/support/disk_shim.h).
 
 What was synced is there. Of the rest each 512-byte sector is there or is not, in any combination: a disk may write them in any order,
 and stops in the middle of a page as well. A file's size is metadata of its own: it may have grown or not, and what has grown without
@@ -9,6 +9,7 @@ import struct
 HEAD = struct.Struct("=BBHIQ")
 WRITE, SYNC_BEGIN, SYNC_END = b"WBE"
 SECTOR = 512
+FILES = ("data.mdb", "journal.wal")
 
 
 def records(path):
@@ -16,18 +17,20 @@ def records(path):
         raw = f.read()
     at = 0
     while at + HEAD.size <= len(raw):
-        kind, durable, _, length, offset = HEAD.unpack_from(raw, at)
+        kind, durable, file, length, offset = HEAD.unpack_from(raw, at)
         at += HEAD.size
         if at + length > len(raw):
             return  # the process was killed while it noted this one
-        yield kind, durable, offset, raw[at:at + length]
+        yield file, kind, durable, offset, raw[at:at + length]
         at += length
 
 
-def split(path):
-    """(synced, pending): lists of (offset, bytes), in order. Pending is what no sync that ended covers."""
+def split(path, wanted):
+    """(synced, pending): lists of (offset, bytes) of one file, in order. Pending is what no sync that ended covers."""
     synced, pending, begun = [], [], 0
-    for kind, durable, offset, data in records(path):
+    for file, kind, durable, offset, data in records(path):
+        if file != wanted:
+            continue
         if kind == WRITE and durable:
             synced.append((offset, data))
         elif kind == WRITE:
@@ -69,8 +72,13 @@ def survivors(pending, random, how):
 
 
 def after(base, log, random, how):
-    """The file after a power failure: `base` is what it held when the log was begun."""
-    synced, pending = split(log)
+    """The files after a power failure, and how many bytes were not synced: `base` is what they held when the log was begun."""
+    images = {name: one_after(base.get(name, b""), log, random, how, number) for number, name in enumerate(FILES)}
+    return {name: image for name, (image, _) in images.items()}, sum(lost for _, lost in images.values())
+
+
+def one_after(base, log, random, how, number):
+    synced, pending = split(log, number)
     image = bytearray(base)
     for offset, data in synced:
         put(image, offset, data)

@@ -28,20 +28,22 @@ class PowerLoss(EventCase):
         """Kills the broker, and gives it the disk that a power failure at that moment would have left. The folder's other files hold
         nothing that is needed: they are gone."""
         w.broker.kill()
-        image, pending = power_loss.after(base, disk.log, self.random, how)
+        images, pending = power_loss.after(base, disk.log, self.random, how)
         self.lost_bytes += pending
-        for name in os.listdir(os.path.dirname(disk.data)):
-            os.unlink(os.path.join(os.path.dirname(disk.data), name))
-        with open(disk.data, "wb") as f:
-            f.write(image)
-        os.chmod(disk.data, 0o600)
+        folder = os.path.dirname(disk.data)
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        for name, image in images.items():
+            if image:
+                with open(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "wb") as f:
+                    f.write(image)
         os.unlink(disk.log)
-        return image
+        return images
 
     def test_power_failures_lose_nothing_that_was_acknowledged(self):
         w, disk = self.powered()
         w.consume()
-        base = b""
+        base = {}
         for n in range(ROUNDS):
             w.wait_published(self.random.randrange(10, 150))
             base = self.fail_power(w, disk, base, HOWS[n % len(HOWS)])
@@ -59,7 +61,7 @@ class PowerLoss(EventCase):
         w, disk = self.powered()
         disk.set(no_sync=1)
         w.wait_published(100)
-        self.fail_power(w, disk, b"", "nothing")
+        self.fail_power(w, disk, {}, "nothing")
         disk.set(no_sync=0)
         w.broker.start()
         w.wait_published(10)

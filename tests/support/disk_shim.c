@@ -70,24 +70,32 @@ static bool ours(int fd)
     return strncmp(path, s_folder, strlen(s_folder)) == 0;
 }
 
-static bool is_data(int fd)
+/* The number in the log; -1: whatever it holds is not needed after a power failure. */
+static int file_number(int fd)
 {
+    static const char *const names[] = {"/data.mdb", "/journal.wal"};
     char link[64], path[PATH_MAX];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof path - 1);
-    return n > 8 && memcmp(path + n - 8, "data.mdb", 8) == 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        ssize_t len = (ssize_t)strlen(names[i]);
+        if (n > len && memcmp(path + n - len, names[i], (size_t)len) == 0)
+            return (int)i;
+    }
+    return -1;
 }
 
 static void note(int fd, int kind, bool durable, const void *bytes, size_t len, off_t at)
 {
+    const int file = s_log < 0 ? -1 : file_number(fd);
     struct {
         uint8_t kind, durable;
-        uint16_t zero;
+        uint16_t file;
         uint32_t len;
         uint64_t at;
-    } head = {(uint8_t)kind, durable, 0, (uint32_t)len, (uint64_t)at};
+    } head = {(uint8_t)kind, durable, (uint16_t)file, (uint32_t)len, (uint64_t)at};
     struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)bytes, len}};
-    if (s_log < 0 || !is_data(fd))
+    if (file < 0)
         return;
     pthread_mutex_lock(&s_lock);
     if (syscall(SYS_writev, s_log, parts, len ? 2L : 1L) < 0)

@@ -6,8 +6,8 @@
  * runs), or disk_shim_switches in a test that is linked with it. Numbers are in the machine's order.
  *
  * With SUT_SHIM_LOG every write and every sync is written to that file, so that tests/fault/power_loss.py can say what
- * a power failure at any moment may leave on the disk. A record: u8 kind, u8 durable, u16 0, u32 length, u64 offset,
- * then the bytes of a write. */
+ * a power failure at any moment may leave on the disk. A record: u8 kind, u8 durable, u16 file (0 data.mdb, 1
+ * journal.wal), u32 length, u64 offset, then the bytes of a write. */
 #ifndef SUT_TEST_DISK_SHIM_H
 #define SUT_TEST_DISK_SHIM_H
 

@@ -146,6 +146,11 @@ SUT_MUST_CHECK sut_status sut_journal_retain(sut_journal *j, int64_t now_us, con
  * disk for room to grow. For whoever refuses appends after a failure and wants to know when it is over. */
 SUT_MUST_CHECK sut_status sut_journal_probe(sut_journal *j);
 
+/* Moves what an engine keeps in a write-ahead log to where it stays. Nothing changes for anybody who reads; other
+ * processes, which read the files, may see it only now. For whoever has a moment, within a second of an append. Nothing
+ * if there is nothing to move. Statuses of an append. */
+SUT_MUST_CHECK sut_status sut_journal_settle(sut_journal *j);
+
 typedef struct sut_journal_stats {
     uint64_t first, next; /* sequences: the oldest one kept, the one to be given next */
     int64_t first_us, last_us;

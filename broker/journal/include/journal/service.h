@@ -49,6 +49,7 @@ typedef struct sut_journal_service_options {
     uint32_t queue_events;    /* 0: 65,536; past it -EAGAIN */
     uint64_t queue_bytes;     /* 0: 64 MiB */
     uint32_t retain_every_ms; /* 0: 1,000 */
+    uint32_t settle_after_ms; /* a publish; see sut_journal_settle; 0: 100 */
 } sut_journal_service_options;
 
 /* Takes the journal over.
