@@ -58,6 +58,24 @@ Test(journal, gives_back_what_was_appended)
     sut_journal_batch_unref(b);
 }
 
+Test(journal, settling_changes_nothing_that_is_read)
+{
+    for (uint64_t n = 1; n <= 30; n++) {
+        sut_journal_event e = event_make(n);
+        append_one(s_j, T0 + (int64_t)n, &e);
+        if (n % 7 == 0)
+            cr_assert_eq(sut_journal_settle(s_j), 0);
+        sut_journal_stats before = stats_of(s_j), after;
+        cr_assert(before.next == n + 1 && before.records == n && before.last_us == T0 + (int64_t)n);
+        cr_assert_eq(sut_journal_settle(s_j), 0);
+        after = stats_of(s_j);
+        cr_assert(after.next == before.next && after.record_bytes == before.record_bytes);
+        sut_journal_batch *b = read_from(n > 5 ? n - 5 : 1);
+        cr_assert(b->next == n + 1 && b->events[b->count - 1].sequence == n);
+        sut_journal_batch_unref(b);
+    }
+}
+
 Test(journal, time_never_goes_back)
 {
     sut_journal_event a = event_make(1), b = event_make(2), c = event_make(3);

@@ -1,5 +1,6 @@
-/* The tail: what is durable in the write-ahead log and on its way into the tables. The writer adds to it and takes all of
- * it away; the reader looks at the tables first, then here, and at the tables again if the tail has moved on since. */
+/* The tail: what is durable in the write-ahead log and on its way into the tables. The writer adds to it and takes all
+ * of it away; the reader looks at the tables first, then here, and at the tables again if the tail has moved on since.
+ */
 #include "lmdb_engine.h"
 
 #include "base/log.h"

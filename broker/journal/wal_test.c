@@ -1,4 +1,5 @@
-/* The write-ahead log: what is only there is read, found again after a kill, and moved on; and what damage to it does. */
+/* The write-ahead log: what is only there is read, found again after a kill, and moved on; and what damage to it does.
+ */
 #include "fixture.h"
 
 #include "disk_shim.h"
@@ -166,7 +167,8 @@ Test(wal, a_killed_writer_s_events_are_found_again)
 {
     killed_after(mixed);
     sut_journal *j = journal_open(&s_folder, 0);
-    sut_journal_event known = event_make(2), numbered = event_of("auth.outbox", 2, 9), old = event_of("auth.outbox", 1, 10);
+    sut_journal_event known = event_make(2), numbered = event_of("auth.outbox", 2, 9),
+                      old = event_of("auth.outbox", 1, 10);
     cr_assert_eq(read_from(j, 1), 9);
     cr_assert_eq(stats_of(j).delayed, 1);
     cr_assert_eq(append_one(j, T0 + 20, &known).state, SUT_APPEND_DUPLICATE);
