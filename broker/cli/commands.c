@@ -118,8 +118,9 @@ const cli_command cli_commands[] = {
             NULL, EXAMPLES_TAP, cli_run_tap, "watch calls, replies, errors and events pass by"),
     COMMAND(CLI_WATCHING, "why", "[TRACE]", 0, 1, LIST("--user", "--since", "--until", "--limit"), NULL, EXAMPLES_WHY,
             cli_run_why, "what one request did, from the edge to the last consumer"),
-    COMMAND(CLI_WATCHING, "record", "FILE [SUBJECT]...", 1, 17, LIST("--user", "--kind", "--duration", "--limit"), NULL,
-            EXAMPLES_RECORD, cli_run_record, "write what passes to a file"),
+    COMMAND(CLI_WATCHING, "record", "FILE [SUBJECT]...", 1, 17,
+            LIST("--user", "--kind", "--duration", "--limit", "--personal", "--reason"), NULL, EXAMPLES_RECORD,
+            cli_run_record, "write what passes to a file"),
 
     COMMAND(CLI_REPAIRS, "dlq", "list | show ID | redrive [ID]... | drop [ID]...", 1, CLI_POSITIONS_MAX,
             LIST("--group", "--subject", "--key", "--limit", "--all", "--yes", "--edit", "--body", "--personal",

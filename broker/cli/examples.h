@@ -61,6 +61,8 @@
 #define EXAMPLES_FIXTURE                                                                                               \
     "  sut record events.jsonl 'probe.>' --kind event --duration 10s\n"                                                \
     "  sut fixture events.jsonl probe_burst\n"                                                                         \
+    "  sut record calls.jsonl user.profile_get --personal --reason 'a test case'\n"                                    \
+    "  sut fixture calls.jsonl profile\n"                                                                              \
     "  ctest --preset debug -R fixture\n"
 
 #endif

@@ -1,6 +1,8 @@
 /* sut fixture: a recorded file becomes a test case, tests/fixtures/NAME: events.jsonl is what the runner publishes,
- * expect.jsonl what subscribers must get, in order. The runner is tests/fixtures/fixture_test.py. */
+ * expect.jsonl what subscribers must get, in order; calls.jsonl what it calls, with the answers. Only those that there
+ * is something for are made. The runner is tests/fixtures/fixture_test.py. */
 #include "ask.h"
+#include "fixture_calls.h"
 #include "lines.h"
 #include "record.h"
 
@@ -12,10 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { EVENTS, EXPECT, CALLS, PARTS };
+static const char *const s_parts[PARTS] = {"events.jsonl", "expect.jsonl", "calls.jsonl"};
+
 typedef struct fixture {
     char dir[PATH_MAX];
-    FILE *events, *expect;
-    size_t count, others;
+    FILE *part[PARTS];
+    size_t count;
+    cli_fixture_calls calls;
 } fixture;
 
 static bool name_valid(const char *name)
@@ -66,9 +72,10 @@ static int open_fixture(fixture *f, const char *name)
         cli_complain("%s: %s", f->dir, strerror(errno));
         return errno == EEXIST ? SUT_EXIT_USAGE : SUT_EXIT_IO;
     }
-    f->events = open_part(f, "events.jsonl");
-    f->expect = open_part(f, "expect.jsonl");
-    return f->events && f->expect ? 0 : SUT_EXIT_IO;
+    for (size_t i = 0; i < PARTS; i++)
+        if (!(f->part[i] = open_part(f, s_parts[i])))
+            return SUT_EXIT_IO;
+    return 0;
 }
 
 /* What does not differ from run to run: no sequences, no times, no traces. */
@@ -81,19 +88,19 @@ static void copy_members(const json_t *line, const char *const *names, size_t co
     json_decref(o);
 }
 
-static int add_line(fixture *f, const char *where, const json_t *line)
+static int add_line(fixture *f, const char *where, json_t *line)
 {
     static const char *const published[] = {"subject", "key", "event_id", "body"};
     if (strcmp(cli_txt(line, "kind"), "event") != 0) {
-        f->others++;
+        cli_fixture_calls_add(&f->calls, line);
         return 0;
     }
     if (!*cli_txt(line, "subject") || !json_is_object(json_object_get(line, "body"))) {
         cli_complain("%s: an event without subject or body", where);
         return CLI_EXIT_DATA;
     }
-    copy_members(line, published, SUT_ARRAY_LEN(published), f->events);
-    copy_members(line, published, SUT_ARRAY_LEN(published), f->expect);
+    copy_members(line, published, SUT_ARRAY_LEN(published), f->part[EVENTS]);
+    copy_members(line, published, SUT_ARRAY_LEN(published), f->part[EXPECT]);
     f->count++;
     return 0;
 }
@@ -124,9 +131,10 @@ static int convert(fixture *f, cli_line_reader *r)
     }
     if (code > 0)
         return code;
-    if (f->count)
+    cli_fixture_calls_write(&f->calls, f->part[CALLS]);
+    if (f->count || f->calls.count)
         return 0;
-    cli_complain("%s: holds no event, so there is nothing to replay", r->name);
+    cli_complain("%s: holds no event, and no call that can be made again and whose answer is known", r->name);
     return CLI_EXIT_DATA;
 }
 
@@ -142,23 +150,45 @@ static void remove_part(const fixture *f, const char *name)
     unlink(path);
 }
 
+static bool has_lines(const fixture *f, size_t part)
+{
+    return part == CALLS ? f->calls.count > 0 : f->count > 0;
+}
+
+/* No half test case is left, and no part without a line. */
+static int finish(fixture *f, int code)
+{
+    bool made = false;
+    for (size_t i = 0; i < PARTS; i++) {
+        made = made || f->part[i];
+        if (!close_part(f->part[i]) && code == 0) {
+            cli_complain("%s/%s: %s", f->dir, s_parts[i], strerror(errno));
+            code = SUT_EXIT_IO;
+        }
+    }
+    for (size_t i = 0; i < PARTS && made; i++)
+        if (code != 0 || !has_lines(f, i))
+            remove_part(f, s_parts[i]);
+    if (code != 0 && made)
+        rmdir(f->dir);
+    return code;
+}
+
 static int make(const char *name, cli_line_reader *r, fixture *f)
 {
     int code = open_fixture(f, name);
-    bool made = f->events || f->expect;
-    if (code == 0)
-        code = convert(f, r);
-    bool events_good = close_part(f->events), expect_good = close_part(f->expect);
-    if (code == 0 && (!events_good || !expect_good)) {
-        cli_complain("%s: %s", f->dir, strerror(errno));
-        code = SUT_EXIT_IO;
-    }
-    if (code != 0 && made) { /* no half test case is left */
-        remove_part(f, "events.jsonl");
-        remove_part(f, "expect.jsonl");
-        rmdir(f->dir);
-    }
-    return code;
+    return finish(f, code ? code : convert(f, r));
+}
+
+static void say(const fixture *f, FILE *out)
+{
+    fprintf(out, "%s: ", f->dir);
+    if (f->count)
+        fprintf(out, "%zu event%s%s", f->count, f->count == 1 ? "" : "s", f->calls.count ? ", " : "");
+    if (f->calls.count)
+        fprintf(out, "%zu call%s", f->calls.count, f->calls.count == 1 ? "" : "s");
+    cli_fixture_calls_say(&f->calls, out);
+    fputs("; ctest -R fixture runs it\n", out);
 }
 
 int cli_run_fixture(const cli_args *a, FILE *out)
@@ -171,16 +201,14 @@ int cli_run_fixture(const cli_args *a, FILE *out)
         return SUT_EXIT_USAGE;
     }
     int code = cli_lines_open(&reader, a->position[0]);
+    cli_fixture_calls_init(&f.calls);
     if (code == 0)
         code = read_head(&reader);
     if (code == 0)
         code = make(name, &reader, &f);
+    if (code == 0)
+        say(&f, out);
     cli_lines_close(&reader);
-    if (code != 0)
-        return code;
-    fprintf(out, "%s: %zu events", f.dir, f.count);
-    if (f.others)
-        fprintf(out, "; %zu calls, replies and errors were left out", f.others);
-    fputs("; ctest -R fixture runs it\n", out);
-    return SUT_EXIT_OK;
+    cli_fixture_calls_deinit(&f.calls);
+    return code;
 }
