@@ -157,7 +157,7 @@ static int reopen_synced(const wal *w, int fd, sut_status *status)
 
 static sut_status begin(wal *w)
 {
-    struct stat st;
+    struct stat st = {.st_size = 0};
     uint8_t header[WAL_BLOCK];
     int fd = open(w->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     sut_status status = fd < 0 || fstat(fd, &st) ? fail(w, errno, "opening") : 0;
