@@ -203,7 +203,8 @@ static sut_status verifies(sut_request *rq, void *arg)
     sut_claims old = {.user_id = t.user_id, .level = 1, .issued_at = 1000, .expires_at = 1900};
     memcpy(old.session, who.session.ptr, who.session.len + 1);
     cr_assert_eq(fix_verify(rq, auth_access_token(rq, &old), NULL, NULL), AUTH_ERR_TOKEN_EXPIRED);
-    /* A moment ago: fix_sql holds up the loop, and a batch of reads that was begun before it has the now() of its begin. */
+    /* A moment ago: fix_sql holds up the loop, and a batch of reads that was begun before it has the now() of its
+     * begin. */
     fix_sql(f, "UPDATE sessions SET expires_at = now() - interval '1 minute' RETURNING 1");
     cr_assert_eq(fix_verify(rq, t.access_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID);
     return 0;

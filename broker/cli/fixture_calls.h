@@ -2,8 +2,8 @@
  *
  *   {subject, key?, as?, body, reply} or {…, error}      as: what `sut call --as` takes
  *
- * In a reply "<volatile>" stands for times and what the schema says differs from run to run, "<redacted>" for what was not shown:
- * the runner wants something to be there. A line without reply and error is made, and any answer will do. */
+ * In a reply "<volatile>" stands for times and what the schema says differs from run to run, "<redacted>" for what was
+ * not shown: the runner wants something to be there. A line without reply and error is made, and any answer will do. */
 #ifndef SUT_CLI_FIXTURE_CALLS_H
 #define SUT_CLI_FIXTURE_CALLS_H
 
