@@ -6,7 +6,7 @@ import struct
 
 LIBRARY = os.path.join(os.environ.get("SUT_BIN", ""), "..", "lib", "libdisk_shim.so")
 FIELDS = {"write_errno": (0, "I"), "sync_errno": (4, "I"), "no_sync": (8, "I"), "late_errno": (12, "I"), "size_limit": (16, "Q"),
-          "failures": (24, "Q")}
+          "failures": (24, "Q"), "ends_in": (32, "Q")}
 
 
 class Disk:
@@ -17,7 +17,7 @@ class Disk:
         self.data = f"{folder}/journal/data.mdb"
         self.log = f"{folder}/disk.log" if log else None
         self.control = os.open(f"{folder}/disk.switches", os.O_RDWR | os.O_CREAT, 0o600)
-        os.pwrite(self.control, bytes(32), 0)
+        os.pwrite(self.control, bytes(40), 0)
         world.broker.preload = {"LD_PRELOAD": os.path.abspath(LIBRARY), "SUT_SHIM_DIR": f"{folder}/journal",
                                 "SUT_SHIM_CONTROL": f"{folder}/disk.switches"}
         if log:
@@ -45,6 +45,10 @@ class Disk:
     def dies(self):
         """After one more commit, of which nobody is told that it worked."""
         self.set(late_errno=errno.EIO)
+
+    def ends_in(self, operations):
+        """The process is killed in the middle of its nth write or sync from now."""
+        self.set(ends_in=operations)
 
     def works(self):
         self.set(write_errno=0, sync_errno=0, late_errno=0, size_limit=0)

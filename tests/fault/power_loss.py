@@ -7,7 +7,7 @@ its bytes reads as zeros."""
 import struct
 
 HEAD = struct.Struct("=BBHIQ")
-WRITE, SYNC_BEGIN, SYNC_END = b"WBE"
+WRITE, DURABLE, SYNC_BEGIN, SYNC_END = b"WDBE"
 SECTOR = 512
 FILES = ("data.mdb", "journal.wal")
 
@@ -17,24 +17,26 @@ def records(path):
         raw = f.read()
     at = 0
     while at + HEAD.size <= len(raw):
-        kind, durable, file, length, offset = HEAD.unpack_from(raw, at)
+        kind, _, file, length, offset = HEAD.unpack_from(raw, at)
         at += HEAD.size
         if at + length > len(raw):
             return  # the process was killed while it noted this one
-        yield file, kind, durable, offset, raw[at:at + length]
+        yield file, kind, offset, raw[at:at + length]
         at += length
 
 
 def split(path, wanted):
     """(synced, pending): lists of (offset, bytes) of one file, in order. Pending is what no sync that ended covers."""
     synced, pending, begun = [], [], 0
-    for file, kind, durable, offset, data in records(path):
+    for file, kind, offset, data in records(path):
         if file != wanted:
             continue
-        if kind == WRITE and durable:
-            synced.append((offset, data))
-        elif kind == WRITE:
+        if kind == WRITE:
             pending.append((offset, data))
+        elif kind == DURABLE:  # this one write; what it covers of a sync that has begun was before it
+            at = max(i for i, write in enumerate(pending) if write[0] == offset)
+            synced.append(pending.pop(at))
+            begun -= at < begun
         elif kind == SYNC_BEGIN:
             begun = len(pending)
         else:
