@@ -146,7 +146,7 @@ static json_t *case_line(const json_t *call)
     const sut_method *m = sut_method_find(sut_str_from(cli_txt(call, "subject")));
     json_object_set(o, "subject", json_object_get(call, "subject"));
     cli_set(o, "key", json_incref(json_object_get(call, "key")));
-    if (cli_num(call, "user_id"))
+    if (json_object_get(call, "user_id"))
         json_object_set_new(o, "as", json_sprintf("%" JSON_INTEGER_FORMAT, (json_int_t)cli_num(call, "user_id")));
     json_object_set(o, "body", json_object_get(call, "body"));
     if (is_error(answer)) {
