@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "dispatch.h"
+#include "http_multi.h"
 #include "outbox.h"
 #include "periodic.h"
 #include "pg_port.h"
@@ -133,6 +134,7 @@ sut_runtime *sut_runtime_free(sut_runtime *rt)
     rt->redis = sut_redis_free(rt->redis);
     rt->pg = sut_pg_free(rt->pg);
     rt->work = sut_work_pool_free(rt->work);
+    rt->http = sut_http_multi_free(rt->http);
     s_free_breakers(rt->breakers);
     s_free_requests(&rt->idle);
     sut_hook_remove(&rt->hook);
