@@ -261,7 +261,8 @@ static sut_status s_meaning(sut_request *rq, const s_transfer *t)
         return sut_fail_internal(rq, "the answer to an HTTP request is too large");
     sut_log(SUT_WARN, "http", "http.failed", SUT_KV("why", *t->detail ? t->detail : curl_easy_strerror(t->result)));
     if (!s_was_sent(t))
-        return sut_fail_retry(rq, SUT_ERR_UNAVAILABLE, SUT_RETRY_SOON_MS, "A server behind this one cannot be reached.");
+        return sut_fail_retry(rq, SUT_ERR_UNAVAILABLE, SUT_RETRY_SOON_MS,
+                              "A server behind this one cannot be reached.");
     if (t->result == CURLE_OPERATION_TIMEDOUT)
         return sut_fail(rq, SUT_ERR_DEADLINE_EXCEEDED, "A server behind this one did not answer in time.");
     return sut_fail_retry(rq, SUT_ERR_OUTCOME_UNKNOWN, SUT_RETRY_SOON_MS,
@@ -306,25 +307,33 @@ static void s_end(sut_http_multi *m, s_transfer *t)
     sut_buf_deinit(&t->body);
 }
 
+/* NULL: no memory. */
+static sut_http_multi *s_multi(sut_runtime *rt)
+{
+    sut_http_multi *fresh = NULL;
+    if (!rt->http && sut_http_multi_new(&fresh, rt->loop) == 0)
+        rt->http = fresh;
+    return rt->http;
+}
+
 sut_status sut_http(sut_request *rq, const sut_http_request *in, sut_http_reply *out)
 {
-    sut_runtime *rt = rq->runtime;
-    s_transfer t = {.rq = rq, .done = false};
     sut_status st = sut_request_interrupted(rq);
     if (st)
         return sut_request_say_interrupted(rq, st);
-    if (!rt->http && (st = sut_http_multi_new(&rt->http, rt->loop)) != 0)
-        return st;
-    if (rt->http->running >= SUT_HTTP_MAX)
+    sut_http_multi *m = s_multi(rq->runtime);
+    if (!m)
+        return sut_fail_internal(rq, "no memory for HTTP");
+    if (m->running >= SUT_HTTP_MAX)
         return sut_fail_retry(rq, SUT_ERR_OVERLOADED, SUT_RETRY_SOON_MS, "Too much waits for other servers.");
+    s_transfer t = {.rq = rq, .easy = curl_easy_init()};
     sut_buf_init(&t.body, in->max_reply ? in->max_reply : SUT_HTTP_REPLY_BYTES);
-    t.easy = curl_easy_init();
     if (!t.easy || !s_add_headers(&t, in)) {
         st = sut_fail_internal(rq, "an HTTP request cannot be made");
     } else {
         s_set(&t, in);
-        st = s_exchange(rq, rt->http, &t, out);
+        st = s_exchange(rq, m, &t, out);
     }
-    s_end(rt->http, &t);
+    s_end(m, &t);
     return st;
 }
