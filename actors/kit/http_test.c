@@ -2,7 +2,6 @@
 #include "kit/http.h"
 
 #include "fixture_test.h"
-#include "http_multi.h"
 
 #include "base/clock.h"
 

@@ -14,7 +14,7 @@ struct sut_client;
 struct sut_pg;
 struct sut_redis;
 struct sut_work_pool;
-struct sut_http_multi;
+struct sut_transfers;
 struct sut_method_stats;
 struct sut_outbox;
 struct sut_consumers;
@@ -36,7 +36,7 @@ typedef struct sut_runtime {
     struct sut_pg *pg;         /* NULL: the actor has none */
     struct sut_redis *redis;   /* NULL: the actor has none */
     struct sut_work_pool *work;
-    struct sut_http_multi *http;                /* NULL until the first request */
+    struct sut_transfers *transfers;            /* made with the first one */
     struct sut_method_stats *stats;             /* one an entry; never freed, since metrics are not */
     sut_strmap *breakers;                       /* by service that we call */
     struct sut_outbox *outbox;                  /* NULL: it does not run */

@@ -1,4 +1,4 @@
-/* HTTP for fibers, over libcurl's multi interface on the actor's loop: Neo4j, object stores, push services.
+/* HTTP for fibers, over kit/transfer.h: Neo4j, object stores, push services.
  *
  *     sut_http_reply reply;
  *     sut_status st = sut_http(rq, &(sut_http_request){.method = "POST", .url = url, .body = json,
@@ -6,19 +6,17 @@
  *     if (st == 0 && reply.status == 200) …
  *
  * A status of HTTP's own, 500 as well, is an answer and no error. Redirects are not followed, proxies of the
- * environment not used, cookies not kept; https is verified against the system's certificates. Connections are kept and
- * used again, 32 at most; at most SUT_HTTP_MAX requests are on their way in a process.
+ * environment not used, cookies not kept; https is verified against the system's certificates.
  *
  * Errors: SUT_ERR_UNAVAILABLE (no connection: certainly not sent), SUT_ERR_OUTCOME_UNKNOWN (lost on its way),
- * SUT_ERR_OVERLOADED (SUT_HTTP_MAX run already), SUT_ERR_DEADLINE_EXCEEDED, SUT_ERR_CANCELLED; SUT_ERR_INTERNAL if the
- * request cannot be made or the answer is larger than max_reply. Whoever has a dependency there keeps a breaker around
- * it (base/breaker.h). */
+ * SUT_ERR_OVERLOADED (SUT_TRANSFERS_MAX run already), SUT_ERR_DEADLINE_EXCEEDED, SUT_ERR_CANCELLED; SUT_ERR_INTERNAL if
+ * the request cannot be made or the answer is larger than max_reply. Whoever has a dependency there keeps a breaker
+ * around it (base/breaker.h). */
 #ifndef SUT_KIT_HTTP_H
 #define SUT_KIT_HTTP_H
 
 #include "kit/kit.h"
 
-#define SUT_HTTP_MAX         256
 #define SUT_HTTP_HEADERS_MAX 16
 #define SUT_HTTP_REPLY_BYTES (1u << 20)
 
