@@ -20,12 +20,13 @@ static const kind_rules s_kinds[] = {
 /* Of several that ask for one address at a time, each sees what the others did. 7306: the class of these locks. */
 static const sut_pg_stmt s_lock = {"auth_mail_lock", "SELECT pg_advisory_xact_lock(7306, hashtext($1))", 1};
 
-static const sut_pg_stmt s_insert = {
-    "auth_mail_insert",
-    "INSERT INTO mails (id, kind, email, token_hash, expires_at) SELECT $1, $2::varchar, $3::varchar, $4, now() + make_interval(secs => "
-    "$5::float8) WHERE (SELECT count(*) FROM (SELECT FROM mails WHERE email = $3::varchar AND kind = $2::varchar AND created_at > now() - "
-    "interval '1 hour' LIMIT $6::bigint) recent) < $6::bigint RETURNING 1",
-    6};
+static const sut_pg_stmt s_insert = {"auth_mail_insert",
+                                     "INSERT INTO mails (id, kind, email, token_hash, expires_at) SELECT $1, "
+                                     "$2::varchar, $3::varchar, $4, now() + make_interval(secs => "
+                                     "$5::float8) WHERE (SELECT count(*) FROM (SELECT FROM mails WHERE email = "
+                                     "$3::varchar AND kind = $2::varchar AND created_at > now() - "
+                                     "interval '1 hour' LIMIT $6::bigint) recent) < $6::bigint RETURNING 1",
+                                     6};
 
 const char *auth_mail_kind_name(auth_mail_kind kind)
 {

@@ -20,7 +20,8 @@ static unsigned s_sending;
 /* The account is the one that has the address now. */
 static const sut_pg_stmt s_find = {
     "auth_mail_find",
-    "SELECT m.kind, m.email, m.token_hash, m.created_at, u.username, m.ended_at IS NOT NULL OR m.used_at IS NOT NULL OR "
+    "SELECT m.kind, m.email, m.token_hash, m.created_at, u.username, m.ended_at IS NOT NULL OR m.used_at IS NOT NULL "
+    "OR "
     "m.expires_at <= now() OR u.id IS NULL OR (m.kind = 'verify' AND u.is_verified) FROM mails m LEFT JOIN users u ON "
     "u.email = m.email AND u.status = 'active' WHERE m.id = $1",
     1};
@@ -69,8 +70,9 @@ static sut_str token_of(sut_request *rq, auth_mail_kind kind, const char *id, su
 
 static sut_str link_of(sut_request *rq, const sending *s)
 {
-    static const char *const pages[] = {
-        [AUTH_MAIL_VERIFY] = "verify-email", [AUTH_MAIL_RESET] = "reset-password", [AUTH_MAIL_CHANGED] = "forgot-password"};
+    static const char *const pages[] = {[AUTH_MAIL_VERIFY] = "verify-email",
+                                        [AUTH_MAIL_RESET] = "reset-password",
+                                        [AUTH_MAIL_CHANGED] = "forgot-password"};
     /* behind #: no server's log and no Referer ever has it */
     return s->token.ptr ? sut_request_printf(rq, "%s/%s#token=%.*s", auth_config.public_url, pages[s->kind],
                                              SUT_STR_FMT(s->token))

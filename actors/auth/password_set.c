@@ -67,11 +67,11 @@ sut_status auth_reset_password(sut_request *rq, const auth_reset_password_in *in
 /* ---- by the old one ---- */
 
 static const sut_pg_stmt s_mine = {
-    "auth_change_mine",
-    "SELECT email, password_hash, password_version FROM users WHERE id = $1 AND status = 'active'", 1};
+    "auth_change_mine", "SELECT email, password_hash, password_version FROM users WHERE id = $1 AND status = 'active'",
+    1};
 
-static const sut_pg_stmt s_lock = {
-    "auth_change_lock", "SELECT 1 FROM users WHERE id = $1 AND password_version = $2 FOR NO KEY UPDATE", 2};
+static const sut_pg_stmt s_lock = {"auth_change_lock",
+                                   "SELECT 1 FROM users WHERE id = $1 AND password_version = $2 FOR NO KEY UPDATE", 2};
 
 typedef struct changing {
     int64_t user_id, version;
@@ -81,7 +81,8 @@ typedef struct changing {
 
 static sut_status wrong_password(sut_request *rq)
 {
-    return sut_fail_field_as(rq, AUTH_ERR_WRONG_PASSWORD, "/old_password", "wrong", "This is not the present password.");
+    return sut_fail_field_as(rq, AUTH_ERR_WRONG_PASSWORD, "/old_password", "wrong",
+                             "This is not the present password.");
 }
 
 static sut_status change(sut_request *rq, sut_pg_tx *tx, void *arg)

@@ -3,7 +3,8 @@
 #include "mail.h"
 
 static const sut_pg_stmt s_verify = {
-    "auth_verify_email", "UPDATE users SET is_verified = TRUE, updated_at = now() WHERE id = $1 AND NOT is_verified", 1};
+    "auth_verify_email", "UPDATE users SET is_verified = TRUE, updated_at = now() WHERE id = $1 AND NOT is_verified",
+    1};
 
 static sut_status verify(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
