@@ -18,8 +18,10 @@ static const sut_actor_options s_actor = {.name = "fix", .summary = "tests"};
 /* ---- settings ---- */
 
 #define SMTP(...)                                                                                                      \
-    {.smtp_url = "smtp://mail.example:587", .smtp_user = "", .smtp_password = "", .smtp_tls = "required",              \
-     .smtp_ca_file = "", .from = "a@b.example", .folder = "", __VA_ARGS__}
+    {                                                                                                                  \
+        .smtp_url = "smtp://mail.example:587", .smtp_user = "", .smtp_password = "", .smtp_tls = "required",           \
+        .smtp_ca_file = "", .from = "a@b.example", .folder = "", __VA_ARGS__                                           \
+    }
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -77,10 +79,10 @@ Test(mailer, only_a_refusal_of_the_message_is_for_good)
         sut_mail_outcome outcome;
     } cases[] = {
         {CURLE_OK, 250, true, SUT_MAIL_SENT},
-        {CURLE_SEND_ERROR, 550, false, SUT_MAIL_REFUSED},         /* RCPT */
-        {CURLE_SEND_ERROR, 554, false, SUT_MAIL_REFUSED},         /* DATA */
-        {CURLE_WEIRD_SERVER_REPLY, 554, true, SUT_MAIL_REFUSED},  /* the message */
-        {CURLE_WEIRD_SERVER_REPLY, 554, false, SUT_MAIL_LATER},   /* the greeting */
+        {CURLE_SEND_ERROR, 550, false, SUT_MAIL_REFUSED},        /* RCPT */
+        {CURLE_SEND_ERROR, 554, false, SUT_MAIL_REFUSED},        /* DATA */
+        {CURLE_WEIRD_SERVER_REPLY, 554, true, SUT_MAIL_REFUSED}, /* the message */
+        {CURLE_WEIRD_SERVER_REPLY, 554, false, SUT_MAIL_LATER},  /* the greeting */
         {CURLE_SEND_ERROR, 451, false, SUT_MAIL_LATER},
         {CURLE_WEIRD_SERVER_REPLY, 452, true, SUT_MAIL_LATER},
         {CURLE_SEND_ERROR, 530, false, SUT_MAIL_LATER}, /* who are you */
@@ -109,9 +111,11 @@ static sut_status fills(sut_request *rq, void *arg)
     cr_assert(sut_str_is(out.subject, "Hi {{name}}"), "a subject takes no values");
     cr_assert(sut_str_is(out.text, "<b> & \"Eve's\"  X!\n"), "%s", out.text.ptr);
     cr_assert(sut_str_is(out.html, "<p>&lt;b&gt; &amp; &quot;Eve&#39;s&quot;  X</p>\n"), "%s", out.html.ptr);
-    static const sut_mail_template wrong[] = {
-        {"Subject: x\n\n{{other}}", ""}, {"Subject: x\n\n{{name", ""},   {"Subject: x\n\n", "{{ name }}"},
-        {"x\n\ny", ""},                  {"Subject: x\nno empty line", ""}};
+    static const sut_mail_template wrong[] = {{"Subject: x\n\n{{other}}", ""},
+                                              {"Subject: x\n\n{{name", ""},
+                                              {"Subject: x\n\n", "{{ name }}"},
+                                              {"x\n\ny", ""},
+                                              {"Subject: x\nno empty line", ""}};
     for (size_t i = 0; i < SUT_ARRAY_LEN(wrong); i++)
         cr_assert_eq(sut_mail_fill(rq, &wrong[i], values, 2, &out), SUT_ERR_INTERNAL, "case %zu", i);
     const sut_mail_value itself[] = {{"name", SUT_STR("{{name}}")}};

@@ -164,8 +164,8 @@ Test(address, parse)
     a = from_of("x@y");
     cr_assert(a.name.ptr == NULL && sut_str_is(a.address, "x@y") && sut_str_is(a.domain, "y"));
     cr_assert_null(from_of("<x@y>").name.ptr);
-    static const char *const wrong[] = {"",      " ",          "x",           "x@",          "@y",   "x@y z",
-                                        "a<b",   "a <x@y",     "a <x@y> b",   "a <<x@y>",    "a>x@y", "a\n<x@y>",
+    static const char *const wrong[] = {"",        " ",          "x",           "x@",          "@y",    "x@y z",
+                                        "a<b",     "a <x@y",     "a <x@y> b",   "a <<x@y>",    "a>x@y", "a\n<x@y>",
                                         "\"<x@y>", "\xff <x@y>", "a <x@y\r\n>", "a <x@y,z@w>", "<>"};
     for (size_t i = 0; i < SUT_ARRAY_LEN(wrong); i++)
         cr_assert_not(mail_address_parse(sut_str_from(wrong[i]), &a), "%s", wrong[i]);
