@@ -1,0 +1,162 @@
+/* SMTP through libcurl. */
+#include "mailer.h"
+
+#include "kit/transfer.h"
+
+#include "base/log.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+#define CONNECT_MS 5000L
+#define TOTAL_MS   20000L
+
+typedef struct reading {
+    sut_str message;
+    size_t at;
+} reading;
+
+static size_t on_read(char *out, size_t size, size_t count, void *arg)
+{
+    reading *r = arg;
+    size_t left = r->message.len - r->at, len = size * count < left ? size * count : left;
+    memcpy(out, r->message.ptr + r->at, len);
+    r->at += len;
+    return len;
+}
+
+/* ---- settings ---- */
+
+static bool has_part(CURLU *u, CURLUPart part)
+{
+    char *text = NULL;
+    bool has = curl_url_get(u, part, &text, 0) == CURLUE_OK && text && text[0];
+    curl_free(text);
+    return has;
+}
+
+static bool is_smtp(CURLU *u)
+{
+    char *scheme = NULL;
+    bool ok = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              (strcmp(scheme, "smtp") == 0 || strcmp(scheme, "smtps") == 0);
+    curl_free(scheme);
+    return ok && has_part(u, CURLUPART_HOST);
+}
+
+static const char *url_fault(const sut_mailer_settings *set)
+{
+    CURLU *u = curl_url();
+    const char *fault = NULL;
+    if (!u)
+        return "no memory";
+    if (curl_url_set(u, CURLUPART_URL, set->smtp_url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK || !is_smtp(u))
+        fault = "SMTP_URL must be smtp://host:port or smtps://host:port";
+    else if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
+        fault = "SMTP_URL must not hold a user: SMTP_USER and SMTP_PASSWORD do";
+    curl_url_cleanup(u);
+    return fault;
+}
+
+bool mail_smtp_check(const sut_mailer_settings *set, char *error, size_t error_size)
+{
+    bool off = strcmp(set->smtp_tls, "off") == 0;
+    const char *fault = NULL;
+    if (!off && strcmp(set->smtp_tls, "required") != 0)
+        fault = "SMTP_TLS must be required or off";
+    else if (off && set->smtp_password[0] && strncasecmp(set->smtp_url, "smtps:", 6) != 0)
+        fault = "SMTP_TLS must be required with SMTP_PASSWORD: it would be sent in the clear";
+    else if (!set->smtp_user[0] != !set->smtp_password[0])
+        fault = "SMTP_USER and SMTP_PASSWORD must be given both or not at all";
+    else
+        fault = url_fault(set);
+    snprintf(error, error_size, "%s", fault ? fault : "");
+    return fault == NULL;
+}
+
+/* ---- sending ---- */
+
+sut_mail_outcome mail_smtp_outcome(int curl_code, long response, bool all_sent)
+{
+    if (curl_code == CURLE_OK)
+        return SUT_MAIL_SENT;
+    if (response < 500 || response > 599)
+        return SUT_MAIL_LATER;
+    if (response == 530 || response == 534 || response == 535 || response == 538) /* RFC 4954: who we are, not what */
+        return SUT_MAIL_LATER;
+    /* SEND_ERROR: MAIL, RCPT or DATA was refused. After the message's end its refusal is an unexpected reply. */
+    bool about_message = curl_code == CURLE_SEND_ERROR || (all_sent && curl_code == CURLE_WEIRD_SERVER_REPLY);
+    return about_message ? SUT_MAIL_REFUSED : SUT_MAIL_LATER;
+}
+
+/* The first setopt that fails decides: an option that is not taken (TLS!) must not be passed over. */
+#define SET(option, value)                                                                                             \
+    do {                                                                                                               \
+        if (code == CURLE_OK)                                                                                          \
+            code = curl_easy_setopt(easy, option, value);                                                              \
+    } while (0)
+
+static bool set_up(CURL *easy, const sut_mailer *m, const char *from, struct curl_slist *to, reading *r)
+{
+    CURLcode code = CURLE_OK;
+    bool tls = strcmp(m->set.smtp_tls, "off") != 0;
+    SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    SET(CURLOPT_URL, m->set.smtp_url);
+    SET(CURLOPT_PROXY, ""); /* whatever the environment says */
+    SET(CURLOPT_USE_SSL, (long)(tls ? CURLUSESSL_ALL : CURLUSESSL_TRY));
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (m->set.smtp_ca_file[0])
+        SET(CURLOPT_CAINFO, m->set.smtp_ca_file);
+    if (m->set.smtp_user[0]) {
+        SET(CURLOPT_USERNAME, m->set.smtp_user);
+        SET(CURLOPT_PASSWORD, m->set.smtp_password);
+    }
+    SET(CURLOPT_MAIL_FROM, from);
+    SET(CURLOPT_MAIL_RCPT, to);
+    SET(CURLOPT_READFUNCTION, on_read);
+    SET(CURLOPT_READDATA, r);
+    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->message.len);
+    SET(CURLOPT_UPLOAD, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+    SET(CURLOPT_TIMEOUT_MS, TOTAL_MS);
+    return code == CURLE_OK;
+}
+
+static void tell(const sut_mail *mail, sut_mail_outcome outcome, int code, long response)
+{
+    if (outcome == SUT_MAIL_SENT)
+        return;
+    sut_log(SUT_WARN, "mail", outcome == SUT_MAIL_REFUSED ? "mail.refused" : "mail.later", SUT_KV_S("id", mail->id),
+            SUT_KV_I("smtp", response), SUT_KV("detail", curl_easy_strerror((CURLcode)code)));
+}
+
+static sut_status transfer(sut_request *rq, CURL *easy, reading *r, const sut_mail *mail, sut_mail_outcome *outcome)
+{
+    int code;
+    long response = 0;
+    sut_status st = sut_transfer(rq, easy, &code);
+    if (st != 0)
+        return st;
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &response);
+    *outcome = mail_smtp_outcome(code, response, r->at == r->message.len);
+    tell(mail, *outcome, code, response);
+    return 0;
+}
+
+sut_status mail_smtp_send(sut_request *rq, const sut_mailer *m, const sut_mail *mail, sut_str message,
+                          sut_mail_outcome *outcome)
+{
+    reading r = {.message = message};
+    sut_str from = sut_request_printf(rq, "<%.*s>", SUT_STR_FMT(m->from.address));
+    sut_str to = sut_request_printf(rq, "<%.*s>", SUT_STR_FMT(mail->to));
+    struct curl_slist *list = to.ptr ? curl_slist_append(NULL, to.ptr) : NULL;
+    CURL *easy = curl_easy_init();
+    sut_status st;
+    if (!from.ptr || !list || !easy || !set_up(easy, m, from.ptr, list, &r))
+        st = sut_fail_internal(rq, "libcurl does not take a mail");
+    else
+        st = transfer(rq, easy, &r, mail, outcome);
+    curl_easy_cleanup(easy);
+    curl_slist_free_all(list);
+    return st;
+}
