@@ -180,7 +180,8 @@ static void put_record(pg_json *j, pg_context *c, const pg_model *m, const pg_re
     bool all = true, input = used & PG_USED_IN;
     if (r->method && input)
         (void)pg_body_fields(r->method, &all);
-    if (used && all && (r->count || !r->method))
+    const pg_method *answers = r->method && r == r->method->out ? r->method : NULL;
+    if (used && all && (r->count || !r->method || (answers && answers->success_status != 204)))
         pg_openapi_record(j, pg_openapi_name(c, r), c, r, input, NULL);
 }
 
