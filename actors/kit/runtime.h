@@ -17,7 +17,6 @@ struct sut_work_pool;
 struct sut_method_stats;
 struct sut_outbox;
 struct sut_consumers;
-struct sut_transfers;
 
 #ifdef SUT_ASAN
 #define SUT_FIBER_STACK (512u << 10) /* instrumented frames are several times larger */
@@ -36,7 +35,7 @@ typedef struct sut_runtime {
     struct sut_pg *pg;         /* NULL: the actor has none */
     struct sut_redis *redis;   /* NULL: the actor has none */
     struct sut_work_pool *work;
-    struct sut_transfers *transfers;            /* made with the first one */
+    struct sut_work_pool *work_slow;            /* made with the first job */
     struct sut_method_stats *stats;             /* one an entry; never freed, since metrics are not */
     sut_strmap *breakers;                       /* by service that we call */
     struct sut_outbox *outbox;                  /* NULL: it does not run */
