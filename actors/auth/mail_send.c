@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "kit/event.h"
 
-#define PARALLEL_MAX   8 /* mails at a time: a server refuses too many connections */
+#define PARALLEL_MAX   4 /* mails at a time: there are as many threads, and servers refuse many connections */
 #define WAIT_MS        50
 #define HOURS_VERIFY   "24"
 #define HOURS_RESET    "1"

@@ -29,7 +29,7 @@ sut_status auth_verify_resend(sut_request *rq, const auth_verify_resend_in *in, 
 {
     const sut_pg_result *r;
     (void)in;
-    (void)out;
+    out->accepted = true;
     sut_status st = sut_pg_read(rq, &s_mine, SUT_PG_PARAMS(sut_pg_i64(sut_request_user_id(rq))), &r);
     if (st != 0 || sut_pg_rows(r) == 0 || sut_pg_get_bool(r, 0, 1))
         return st; /* without account, or confirmed: there is nothing to send */

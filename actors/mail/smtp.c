@@ -1,7 +1,8 @@
-/* SMTP through libcurl. */
+/* SMTP through libcurl, on threads: its multi interface blocks at a message's end (smtp_done waits for the answer) and
+ * at QUIT, as measured with 7.88, and would stop the loop for as long as a server says nothing. */
 #include "mailer.h"
 
-#include "kit/transfer.h"
+#include "kit/work.h"
 
 #include "base/log.h"
 
@@ -9,19 +10,25 @@
 #include <stdio.h>
 
 #define CONNECT_MS 5000L
-#define TOTAL_MS   20000L
+#define TOTAL_MS   10000L
 
-typedef struct reading {
-    sut_str message;
-    size_t at;
-} reading;
+typedef struct smtp_job {
+    const sut_mailer *m; /* its settings do not change */
+    char to[260], from[260];
+    size_t at, len; /* how much of the message libcurl has asked for */
+    int code;       /* libcurl's */
+    long response;  /* the server's last one; 0: none */
+    char bytes[SUT_MAIL_BYTES_MAX];
+} smtp_job;
+
+_Static_assert(sizeof(smtp_job) <= SUT_WORK_JOB_MAX, "a mail fits into a job");
 
 static size_t on_read(char *out, size_t size, size_t count, void *arg)
 {
-    reading *r = arg;
-    size_t left = r->message.len - r->at, len = size * count < left ? size * count : left;
-    memcpy(out, r->message.ptr + r->at, len);
-    r->at += len;
+    smtp_job *job = arg;
+    size_t left = job->len - job->at, len = size * count < left ? size * count : left;
+    memcpy(out, job->bytes + job->at, len);
+    job->at += len;
     return len;
 }
 
@@ -70,6 +77,8 @@ bool mail_smtp_check(const sut_mailer_settings *set, char *error, size_t error_s
         fault = "SMTP_USER and SMTP_PASSWORD must be given both or not at all";
     else
         fault = url_fault(set);
+    if (!fault && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        fault = "libcurl does not start";
     snprintf(error, error_size, "%s", fault ? fault : "");
     return fault == NULL;
 }
@@ -96,30 +105,32 @@ sut_mail_outcome mail_smtp_outcome(int curl_code, long response, bool all_sent)
             code = curl_easy_setopt(easy, option, value);                                                              \
     } while (0)
 
-static bool set_up(CURL *easy, const sut_mailer *m, const char *from, struct curl_slist *to, reading *r)
+static CURLcode set_up(CURL *easy, smtp_job *job, struct curl_slist *to)
 {
+    const sut_mailer_settings *set = &job->m->set;
     CURLcode code = CURLE_OK;
-    bool tls = strcmp(m->set.smtp_tls, "off") != 0;
+    bool tls = strcmp(set->smtp_tls, "off") != 0;
+    SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    SET(CURLOPT_URL, m->set.smtp_url);
+    SET(CURLOPT_URL, set->smtp_url);
     SET(CURLOPT_PROXY, ""); /* whatever the environment says */
     SET(CURLOPT_USE_SSL, (long)(tls ? CURLUSESSL_ALL : CURLUSESSL_TRY));
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (m->set.smtp_ca_file[0])
-        SET(CURLOPT_CAINFO, m->set.smtp_ca_file);
-    if (m->set.smtp_user[0]) {
-        SET(CURLOPT_USERNAME, m->set.smtp_user);
-        SET(CURLOPT_PASSWORD, m->set.smtp_password);
+    if (set->smtp_ca_file[0])
+        SET(CURLOPT_CAINFO, set->smtp_ca_file);
+    if (set->smtp_user[0]) {
+        SET(CURLOPT_USERNAME, set->smtp_user);
+        SET(CURLOPT_PASSWORD, set->smtp_password);
     }
-    SET(CURLOPT_MAIL_FROM, from);
+    SET(CURLOPT_MAIL_FROM, job->from);
     SET(CURLOPT_MAIL_RCPT, to);
     SET(CURLOPT_READFUNCTION, on_read);
-    SET(CURLOPT_READDATA, r);
-    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->message.len);
+    SET(CURLOPT_READDATA, job);
+    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)job->len);
     SET(CURLOPT_UPLOAD, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     SET(CURLOPT_TIMEOUT_MS, TOTAL_MS);
-    return code == CURLE_OK;
+    return code;
 }
 
 static void tell(const sut_mail *mail, sut_mail_outcome outcome, int code, long response)
@@ -130,33 +141,38 @@ static void tell(const sut_mail *mail, sut_mail_outcome outcome, int code, long 
             SUT_KV_I("smtp", response), SUT_KV("detail", curl_easy_strerror((CURLcode)code)));
 }
 
-static sut_status transfer(sut_request *rq, CURL *easy, reading *r, const sut_mail *mail, sut_mail_outcome *outcome)
+/* The worker's. */
+static void smtp_work(void *arg)
 {
-    int code;
-    long response = 0;
-    sut_status st = sut_transfer(rq, easy, &code);
-    if (st != 0)
-        return st;
-    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &response);
-    *outcome = mail_smtp_outcome(code, response, r->at == r->message.len);
-    tell(mail, *outcome, code, response);
-    return 0;
+    smtp_job *job = arg;
+    struct curl_slist *to = curl_slist_append(NULL, job->to);
+    CURL *easy = curl_easy_init();
+    CURLcode code = to && easy ? set_up(easy, job, to) : CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_OK)
+        code = curl_easy_perform(easy);
+    if (easy)
+        (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &job->response);
+    job->code = (int)code;
+    curl_easy_cleanup(easy);
+    curl_slist_free_all(to);
 }
 
 sut_status mail_smtp_send(sut_request *rq, const sut_mailer *m, const sut_mail *mail, sut_str message,
                           sut_mail_outcome *outcome)
 {
-    reading r = {.message = message};
-    sut_str from = sut_request_printf(rq, "<%.*s>", SUT_STR_FMT(m->from.address));
-    sut_str to = sut_request_printf(rq, "<%.*s>", SUT_STR_FMT(mail->to));
-    struct curl_slist *list = to.ptr ? curl_slist_append(NULL, to.ptr) : NULL;
-    CURL *easy = curl_easy_init();
-    sut_status st;
-    if (!from.ptr || !list || !easy || !set_up(easy, m, from.ptr, list, &r))
-        st = sut_fail_internal(rq, "libcurl does not take a mail");
-    else
-        st = transfer(rq, easy, &r, mail, outcome);
-    curl_easy_cleanup(easy);
-    curl_slist_free_all(list);
-    return st;
+    smtp_job *job = SUT_REQUEST_NEW(rq, smtp_job);
+    if (!job || message.len > sizeof job->bytes)
+        return sut_fail_internal(rq, "no memory for a mail");
+    job->m = m;
+    snprintf(job->from, sizeof job->from, "<%.*s>", SUT_STR_FMT(m->from.address)); /* 254 bytes at most, as `to` */
+    snprintf(job->to, sizeof job->to, "<%.*s>", SUT_STR_FMT(mail->to));
+    memcpy(job->bytes, message.ptr, message.len);
+    job->len = message.len;
+    sut_status st = sut_work_slow(rq, smtp_work, job, sizeof *job);
+    explicit_bzero(job->bytes, sizeof job->bytes);
+    if (st != 0)
+        return st;
+    *outcome = mail_smtp_outcome(job->code, job->response, job->at == job->len);
+    tell(mail, *outcome, job->code, job->response);
+    return 0;
 }

@@ -211,7 +211,7 @@ class Operations(Contract):
         self.account("forgetful")
         for name in ("forgetful", "nobody"):
             reply = self.ask("POST", "/api/auth/forgot-password", {"email": f"{name}@example.org"})
-            self.assertEqual((reply.status, reply.json), (202, {}))
+            self.assertEqual((reply.status, reply.json), (202, {"accepted": True}))
         token, new = self.mailed("forgetful", "reset-password"), {"new_password": "another long one"}
         for bad in ({"new_password": "short"}, {"new_password": "p" * 73}):
             self.invalid("/new_password", "POST", "/api/auth/reset-password", {"token": token, **bad})

@@ -2,7 +2,7 @@
 
 Each message that it has taken is a file in FOLDER, written before it says so. What it shall answer instead is in the files
 `rcpt` and `data` in FOLDER (`550 5.1.1 no such user`), as long as they are there; `hang` makes it take a message and say
-nothing."""
+nothing. With a certificate it wants STARTTLS, and user `sut` with `smtp password`."""
 
 import email
 import email.policy
@@ -63,6 +63,11 @@ class SmtpSink:
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def restart(self, *tls):
+        self.kill()
+        self.tls = tls
+        self.start()
+
     def kill(self):
         if self.process:
             self.process.send_signal(signal.SIGKILL)
@@ -80,7 +85,7 @@ class SmtpSink:
             os.rename(path + ".new", path)
 
     def messages(self, to=None):
-        return [m for m in messages_in(self.folder) if to is None or to in m.to]
+        return [m for m in messages_in(self.folder) if to is None or to == m.to.strip("<>")]
 
     def wait_for(self, to, count=1, seconds=20):
         return stack.wait_until(lambda: len(self.messages(to)) >= count and self.messages(to), seconds, f"{count} mails to {to}")
@@ -88,6 +93,7 @@ class SmtpSink:
 
 def serve(port, folder, certificate=None, key=None):
     from aiosmtpd.controller import Controller
+    from aiosmtpd.smtp import AuthResult, LoginPassword
     taken = [len(os.listdir(folder))]
 
     def said(what):
@@ -123,7 +129,9 @@ def serve(port, folder, certificate=None, key=None):
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        more = {"tls_context": context, "require_starttls": True}
+        right = LoginPassword(b"sut", b"smtp password")
+        more = {"tls_context": context, "require_starttls": True, "auth_required": True,
+                "authenticator": lambda server, session, envelope, mechanism, data: AuthResult(success=data == right)}
     Controller(Handler(), hostname="127.0.0.1", port=port, **more).start()
     threading.Event().wait()
 
