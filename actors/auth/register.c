@@ -90,7 +90,10 @@ sut_status auth_register(sut_request *rq, const auth_register_in *in, auth_regis
 {
     auth_account account;
     auth_saga_end end;
-    sut_status st = pending_account(rq, in, &account);
+    const sut_str own[] = {in->email, in->username, in->display_name};
+    sut_status st = auth_password_judge(rq, "/password", in->password, own, SUT_ARRAY_LEN(own));
+    if (st == 0)
+        st = pending_account(rq, in, &account);
     if (st != 0)
         return st;
     if ((st = auth_saga_profile(rq, &account, &end)) != 0)
