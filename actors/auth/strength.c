@@ -83,8 +83,8 @@ static void add_word(estimate *e, sut_str word)
     e->word_count++;
 }
 
-/* The whole, and its parts: of ada.lovelace@example.org also ada, lovelace, example and org. Bytes of UTF-8 beyond ASCII
- * are parts of words. */
+/* The whole, and its parts: of ada.lovelace@example.org also ada, lovelace, example and org. Bytes of UTF-8 beyond
+ * ASCII are parts of words. */
 static void add_words(estimate *e, sut_str text)
 {
     size_t start = 0;
@@ -104,7 +104,8 @@ static void add_words(estimate *e, sut_str text)
 static sut_status say(sut_request *rq, const char *pointer, weakness w)
 {
     static const char *const words[] = {
-        [KNOWN] = "This is a well-known password or word, or close to one. Some words that have nothing to do with each other "
+        [KNOWN] = "This is a well-known password or word, or close to one. Some words that have nothing to do with "
+                  "each other "
                   "are better.",
         [OWN] = "This is mostly your own name or address, or ours. Take something that others do not know of you.",
         [REPEATS] = "This repeats itself; what is repeated counts once. Make it longer by something else.",

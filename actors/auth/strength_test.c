@@ -21,11 +21,14 @@ static sut_status weak(sut_request *rq, void *arg)
     static const struct {
         const char *password, *says;
     } cases[] = {
-        {"password", "well-known"},  {"P@ssw0rd", "well-known"},        {"iloveyou2", "well-known"},
-        {"abcdefgh", "sequence"},    {"aaaaaaaaaaaaaaaa", "repeats"},   {"passwordpassword", "repeats"},
-        {"zxcvbnm,", "neighbour"},   {"19841231", "date"},              {"analytical", "your own"},
-        {"Lovelace1", "your own"},   {"l0vel4ce", "your own"},          {"countess", "your own"},
-        {"augustaking", "your own"}, {"ADA.LOVELACE@Analytical.example", "your own"}, {"ShareUpTime", "or ours"},
+        {"password", "well-known"},      {"P@ssw0rd", "well-known"},
+        {"iloveyou2", "well-known"},     {"abcdefgh", "sequence"},
+        {"aaaaaaaaaaaaaaaa", "repeats"}, {"passwordpassword", "repeats"},
+        {"zxcvbnm,", "neighbour"},       {"19841231", "date"},
+        {"analytical", "your own"},      {"Lovelace1", "your own"},
+        {"l0vel4ce", "your own"},        {"countess", "your own"},
+        {"augustaking", "your own"},     {"ADA.LOVELACE@Analytical.example", "your own"},
+        {"ShareUpTime", "or ours"},
     };
     fix *f = arg;
     for (size_t i = 0; i < SUT_ARRAY_LEN(cases); i++) {
@@ -34,8 +37,9 @@ static sut_status weak(sut_request *rq, void *arg)
         cr_assert_eq(error.error_count, 1);
         cr_assert(sut_str_is(error.errors[0].pointer, "/password"));
         cr_assert(sut_str_is(error.errors[0].code, "too_easy"));
-        cr_assert(memmem(error.errors[0].message.ptr, error.errors[0].message.len, cases[i].says, strlen(cases[i].says)),
-                  "%s: %.*s", cases[i].password, SUT_STR_FMT(error.errors[0].message));
+        cr_assert(
+            memmem(error.errors[0].message.ptr, error.errors[0].message.len, cases[i].says, strlen(cases[i].says)),
+            "%s: %.*s", cases[i].password, SUT_STR_FMT(error.errors[0].message));
     }
     cr_assert_eq(FIX_COUNT(f, "users"), 0, "nothing was begun");
     cr_assert_eq(f->user.creates, 0);
@@ -51,8 +55,7 @@ static sut_status good(sut_request *rq, void *arg)
 {
     (void)arg;
     const char *const passwords[] = {
-        "correct horse battery",
-        "kvxzwqmp",             /* no composition rules: eight lower-case letters */
+        "correct horse battery", "kvxzwqmp", /* no composition rules: eight lower-case letters */
         "\xe2\x82\xac\xc3\xbc\xc3\x9f\xe2\x82\xac\xc3\xa4\xc3\xb6\xc3\xa9\xc3\xb1",
         "a d a   l o v e l a c e   w a s   h e r e   y e s t e r d a y   a t   5", /* blanks count as they are */
     };
