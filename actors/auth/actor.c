@@ -55,6 +55,20 @@ static const sut_setting s_settings[] = {
      .min = 60,
      .max = 31536000,
      .doc = "Seconds that a refresh token holds"},
+    {.name = "SESSION_IDLE_S",
+     .type = SUT_SET_INT,
+     .offset = offsetof(auth_settings, session_idle_s),
+     .fallback = "2592000",
+     .min = 60,
+     .max = 31536000,
+     .doc = "Seconds after which a login session ends that was not refreshed"},
+    {.name = "SESSION_MAX_S",
+     .type = SUT_SET_INT,
+     .offset = offsetof(auth_settings, session_max_s),
+     .fallback = "31536000",
+     .min = 60,
+     .max = 315360000,
+     .doc = "Seconds after which a login session ends however much it is used"},
 };
 
 static const sut_periodic s_periodics[] = {

@@ -48,7 +48,10 @@ sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *
         return sut_fail(rq, AUTH_ERR_BAD_CREDENTIALS, "The address or the password is wrong.");
     if (account.status != AUTH_ACTIVE)
         return sut_fail_retry(rq, AUTH_ERR_ACCOUNT_PENDING, 5000, "The registration is not finished; try again soon.");
-    login l = {.account = &account, .grant = {.user_id = account.id, .level = account.level}};
+    login l = {.account = &account,
+               .grant = {.client = auth_client_of(rq, in->client_address, in->user_agent),
+                         .user_id = account.id,
+                         .level = account.level}};
     if (auth_password_outdated(account.password_hash)) {
         if ((st = auth_password_hash(rq, in->password, hash)) != 0)
             return st;
