@@ -7,6 +7,7 @@
 #include "kit/kit.h"
 #include "kit/pg.h"
 #include "kit/projection.h"
+#include "throttle.h"
 #include "token.h"
 
 typedef struct auth_settings {
@@ -17,6 +18,7 @@ typedef struct auth_settings {
     int64_t access_ttl_s;
     int64_t refresh_ttl_s;
     int64_t session_idle_s, session_max_s;
+    int64_t login_free_account, login_free_network, login_delay_s, login_delay_max_s;
 } auth_settings;
 
 extern auth_settings auth_config;
@@ -67,6 +69,7 @@ sut_status auth_saga_sweep(sut_request *rq, void *arg);
 
 typedef struct auth_client { /* who asks, as the edge sees it and as it says; both may be absent */
     sut_str address, device;
+    char network[AUTH_NETWORK_SIZE]; /* throttle.h; "": not known */
 } auth_client;
 
 /* `user_agent` is turned into words (device.h). */

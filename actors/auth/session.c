@@ -9,10 +9,11 @@
 
 #define US_PER_S INT64_C(1000000)
 
-static const sut_pg_stmt s_open = {"auth_session_open",
-                                   "INSERT INTO sessions (id, user_id, created_at, expires_at, address, device) "
-                                   "VALUES ($1, $2, $3, $4, $5, $6)",
-                                   6};
+static const sut_pg_stmt s_open = {
+    "auth_session_open",
+    "INSERT INTO sessions (id, user_id, created_at, expires_at, address, device, network) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    7};
 
 /* What becomes of the sessions that `ended` has revoked. HAVING makes the lock of decision 6 come after all of their
  * row locks (whoever holds it waits for nobody) and only if there are any; the join makes it come before ids are given.
@@ -61,7 +62,9 @@ static sut_status publish_ended(sut_request *rq, sut_pg_tx *tx, int64_t user_id,
 
 auth_client auth_client_of(sut_request *rq, sut_str address, sut_str user_agent)
 {
-    return (auth_client){address, auth_device_words(rq, user_agent)};
+    auth_client client = {.address = address, .device = auth_device_words(rq, user_agent)};
+    auth_network_of(address, client.network);
+    return client;
 }
 
 int64_t auth_session_expires_us(int64_t begun_us, int64_t now_us)
@@ -102,7 +105,8 @@ sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
     sut_status st = sut_pg_queue(tx, &s_open,
                                  SUT_PG_PARAMS(sut_pg_text(sut_str_from(grant->session_id)), sut_pg_i64(grant->user_id),
                                                sut_pg_timestamptz(grant->begun_us), sut_pg_timestamptz(expires_us),
-                                               sut_pg_text(grant->client.address), sut_pg_text(grant->client.device)));
+                                               sut_pg_text(grant->client.address), sut_pg_text(grant->client.device),
+                                               sut_pg_text(sut_str_from(grant->client.network))));
     if (st == 0)
         st = auth_session_extend(rq, tx, grant);
     const sut_pg_result *r;
