@@ -84,11 +84,9 @@ static bool path_has(const char *path, const char *name)
 
 static bool parse_source(const char *word, sut_field_source *out)
 {
-    static const char *const names[] = {[SUT_FROM_BODY] = "body",
-                                        [SUT_FROM_PATH] = "path",
-                                        [SUT_FROM_QUERY] = "query",
-                                        [SUT_FROM_HEADER] = "header",
-                                        [SUT_FROM_NOWHERE] = "nowhere"};
+    static const char *const names[] = {
+        [SUT_FROM_BODY] = "body",     [SUT_FROM_PATH] = "path",     [SUT_FROM_QUERY] = "query",
+        [SUT_FROM_HEADER] = "header", [SUT_FROM_CLIENT] = "client", [SUT_FROM_NOWHERE] = "nowhere"};
     for (size_t i = 0; i < SUT_ARRAY_LEN(names); i++) {
         if (strcmp(word, names[i]) == 0) {
             *out = (sut_field_source)i;
@@ -109,7 +107,7 @@ static void read_source(pg_checker *k, const pg_method *m, const pg_field *f, pg
     const char *word = n->kind == PG_SCALAR ? n->text : n->kind == PG_MAPPING && n->count == 1 ? n->first->text : NULL;
     if (!word || !parse_source(word, &s->from)) {
         pg_error(k->c, n->pos,
-                 "\"from\" of field \"%s\" must be path, query, header, body or nowhere, or one of them "
+                 "\"from\" of field \"%s\" must be path, query, header, client, body or nowhere, or one of them "
                  "with a name: `{path: id}`",
                  f->name);
         return;
@@ -135,6 +133,16 @@ static void check_header(pg_checker *k, const pg_field *f, const char *name)
                  f->name);
 }
 
+/* What the edge may not know (and callers on the bus need not say) cannot be required. */
+static void check_client(pg_checker *k, const pg_field *f, const char *name)
+{
+    if (strcmp(name, "address") != 0 && strcmp(name, "user_agent") != 0)
+        pg_error(k->c, f->from_node->pos,
+                 "field \"%s\": of the client its address or user_agent is known: `from: {client: address}`", f->name);
+    else if (f->resolved && (f->type != SUT_T_STRING || f->required || f->nullable))
+        pg_error(k->c, f->pos, "field \"%s\" comes from the client: an optional string, not nullable", f->name);
+}
+
 static void check_source(pg_checker *k, const pg_method *m, const pg_field *f, pg_source *s)
 {
     read_source(k, m, f, s);
@@ -154,6 +162,8 @@ static void check_source(pg_checker *k, const pg_method *m, const pg_field *f, p
         pg_error(k->c, f->pos, "field \"%s\" is required, but HTTP could never give it", f->name);
     if (s->from == SUT_FROM_HEADER)
         check_header(k, f, s->name);
+    if (s->from == SUT_FROM_CLIENT)
+        check_client(k, f, s->name);
     if (s->from == SUT_FROM_QUERY && f->secret)
         pg_error(k->c, f->pos, "field \"%s\" is secret; a query ends up in logs, take it from the body", f->name);
 }

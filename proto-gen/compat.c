@@ -49,7 +49,7 @@ static bool same_name(const pg_field *a, const pg_field *b)
 
 static void compare_http(pg_context *c, const pg_method *was, const pg_method *is)
 {
-    static const char *const places[] = {"body", "path", "query", "header", "nowhere"};
+    static const char *const places[] = {"body", "path", "query", "header", "client", "nowhere"};
     if (!was->verb)
         return;
     if (!is->verb) {

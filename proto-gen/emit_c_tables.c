@@ -77,8 +77,8 @@ static void put_errors(const pg_domain *d, sut_buf *b)
 
 static void put_http(const pg_method *m, const char *name, sut_buf *b)
 {
-    static const char *const sources[] = {"SUT_FROM_BODY", "SUT_FROM_PATH", "SUT_FROM_QUERY", "SUT_FROM_HEADER",
-                                          "SUT_FROM_NOWHERE"};
+    static const char *const sources[] = {"SUT_FROM_BODY",   "SUT_FROM_PATH",   "SUT_FROM_QUERY",
+                                          "SUT_FROM_HEADER", "SUT_FROM_CLIENT", "SUT_FROM_NOWHERE"};
     if (!m->verb)
         return;
     const pg_record *in = m->in;

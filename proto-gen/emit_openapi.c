@@ -16,8 +16,8 @@ bool pg_body_fields(const pg_method *m, bool *all)
 static void put_parameter(pg_json *j, pg_context *c, const pg_field *f, const pg_source *s)
 {
     static const char *const places[] = {
-        [SUT_FROM_PATH] = "path", [SUT_FROM_QUERY] = "query", [SUT_FROM_HEADER] = "header"};
-    if (s->from == SUT_FROM_BODY || s->from == SUT_FROM_NOWHERE || strcasecmp(s->name, "Authorization") == 0)
+        [SUT_FROM_PATH] = "path", [SUT_FROM_QUERY] = "query", [SUT_FROM_HEADER] = "header", [SUT_FROM_NOWHERE] = NULL};
+    if (!places[s->from] || strcasecmp(s->name, "Authorization") == 0)
         return; /* the security scheme describes Authorization */
     pg_json_object(j, NULL);
     pg_json_string(j, "name", s->name);

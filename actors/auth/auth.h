@@ -7,6 +7,7 @@
 #include "kit/kit.h"
 #include "kit/pg.h"
 #include "kit/projection.h"
+#include "throttle.h"
 #include "token.h"
 
 typedef struct auth_settings {
@@ -16,6 +17,8 @@ typedef struct auth_settings {
     int64_t bcrypt_cost;
     int64_t access_ttl_s;
     int64_t refresh_ttl_s;
+    int64_t session_idle_s, session_max_s;
+    int64_t login_free_account, login_free_network, login_delay_s, login_delay_max_s;
     bool require_verified; /* REQUIRE_VERIFIED_EMAIL */
     const char *public_url;
     const char *smtp_url, *smtp_user, *smtp_password, *smtp_tls, *smtp_ca_file, *mail_from, *mail_dir;
@@ -70,18 +73,32 @@ sut_status auth_saga_sweep(sut_request *rq, void *arg);
 
 /* ---- session.c: logins ---- */
 
+typedef struct auth_client { /* who asks, as the edge sees it and as it says; both may be absent */
+    sut_str address, device;
+    char network[AUTH_NETWORK_SIZE]; /* throttle.h; "": not known */
+} auth_client;
+
+/* `user_agent` is turned into words (device.h). */
+auth_client auth_client_of(sut_request *rq, sut_str address, sut_str user_agent);
+
 typedef struct auth_grant { /* what a client gets for a login */
+    auth_client client;
     int64_t user_id;
     int32_t level;
     char session_id[AUTH_SESSION_ID_SIZE];
     sut_str access_token, refresh_token;
-    int64_t issued_us;
+    int64_t issued_us, access_expires_s; /* microseconds, seconds since 1970 */
+    int64_t begun_us;                    /* when the session was opened */
 } auth_grant;
+
+/* When a session that was opened at `begun_us` and is seen at `now_us` ends unless it is seen again: by SESSION_IDLE_S,
+ * SESSION_MAX_S and the lifetime of a refresh token, whichever is first. */
+int64_t auth_session_expires_us(int64_t begun_us, int64_t now_us);
 
 /* Opens a new session for grant->user_id and level, with its first refresh token, in the transaction. The user's oldest
  * sessions beyond 100 are revoked. */
 SUT_MUST_CHECK sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
-/* Queues the next refresh token of grant->session_id and makes the access token. */
+/* Queues the next refresh token of grant->session_id and makes the access token. Neither outlives the session. */
 SUT_MUST_CHECK sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant);
 /* Once the transaction is committed: mirrors the session to Redis and fills in the reply. */
 void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str username, sut_str email, auth_tokens *out);
@@ -90,10 +107,11 @@ sut_str auth_present_name(sut_request *rq, int64_t user_id, sut_str known);
 /* Revokes one session, or all of the user's if `session_id` is absent, numbers that for the edges, and publishes
  * session.revoked for each. The last thing in its transaction: it takes the lock of decision 6. */
 SUT_MUST_CHECK sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id);
-
-/* As auth_session_revoke, for all of the user's but `session_id` (absent: for all). */
-SUT_MUST_CHECK sut_status auth_session_revoke_others(sut_request *rq, sut_pg_tx *tx, int64_t user_id,
-                                                     sut_str session_id);
+/* The same of one session, which must not be absent; `*ended` 0: it is not the user's, or has ended before. */
+SUT_MUST_CHECK sut_status auth_session_revoke_one(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id,
+                                                  size_t *ended);
+/* The same of all of the user's sessions but `keep`, which must not be absent. */
+SUT_MUST_CHECK sut_status auth_session_revoke_others(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str keep);
 
 /* ---- mirror.c: session:<user_id> in Redis, as the seed has it ---- */
 

@@ -60,18 +60,24 @@ sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *
     auth_account account;
     bool found, matches;
     char hash[AUTH_HASH_SIZE];
-    sut_status st = auth_account_by_email(rq, in->email, &account, &found);
+    auth_attempt attempt;
+    const auth_client client = auth_client_of(rq, in->client_address, in->user_agent);
+    sut_status st = auth_throttle_take(rq, in->email, client.network, &attempt);
+    if (st != 0)
+        return st;
+    st = auth_account_by_email(rq, in->email, &account, &found);
     if (st == 0)
         st = auth_password_check(rq, in->password, account.password_hash, &matches);
     if (st != 0)
-        return st;
+        return st; /* the attempt counts: whoever overloads us is not given guesses for it */
     if (!matches)
         return bad_credentials(rq);
+    auth_throttle_refund(rq, &attempt);
     if (account.status != AUTH_ACTIVE)
         return sut_fail_retry(rq, AUTH_ERR_ACCOUNT_PENDING, 5000, "The registration is not finished; try again soon.");
     if (auth_config.require_verified && !account.is_verified)
         return unverified(rq, &account);
-    login l = {.account = &account, .grant = {.user_id = account.id, .level = account.level}};
+    login l = {.account = &account, .grant = {.client = client, .user_id = account.id, .level = account.level}};
     if (auth_password_outdated(account.password_hash)) {
         if ((st = auth_password_hash(rq, in->password, hash)) != 0)
             return st;

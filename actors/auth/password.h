@@ -1,4 +1,4 @@
-/* Passwords: bcrypt `$2b$` through libxcrypt, in the worker pool. */
+/* Passwords: which are good enough, and bcrypt `$2b$` through libxcrypt. Both in the worker pool. */
 #ifndef AUTH_PASSWORD_H
 #define AUTH_PASSWORD_H
 
@@ -6,6 +6,21 @@
 
 #define AUTH_PASSWORD_BYTES_MAX 72 /* bcrypt reads no more: longer ones would be cut, so they are refused */
 #define AUTH_HASH_SIZE          64 /* "$2b$10$" + 53 characters and NUL */
+
+/* ---- strength.c ---- */
+
+#define AUTH_STRENGTH_BITS_MIN 20.0 /* about a million guesses, which an online attack never has */
+
+/* Is it good enough to be set, by NIST SP 800-63B section 5.1.1.2: long enough, and neither well known nor easily
+ * guessed? Nothing is asked of its composition. `own`: what an attacker knows of its owner (address, names; absent ones
+ * are passed over), which counts for nothing in it. Parks while a worker estimates: up to some 30 ms. 0;
+ * SUT_ERR_INVALID with a field error `too_easy` (or `length`) at `pointer` ("/new_password") that says what is wrong
+ * with it; or what sut_work returns. Call it before looking at whether the account exists, so that its answer tells
+ * nothing. */
+SUT_MUST_CHECK sut_status auth_password_judge(sut_request *rq, const char *pointer, sut_str password,
+                                              const sut_str *own, size_t own_count);
+
+/* ---- password.c ---- */
 
 /* Prepares the hash that unknown addresses are checked against, at `cost` (4 to 31), so that they take as long as known
  * ones. Call once at start. -EINVAL if libxcrypt does not know `$2b$`. */

@@ -52,7 +52,9 @@ sut_status auth_reset_password(sut_request *rq, const auth_reset_password_in *in
 {
     resetting x = {.user_id = 0};
     (void)out;
-    sut_status st = auth_link_read(rq, AUTH_MAIL_RESET, in->token, &x.link);
+    sut_status st = auth_password_judge(rq, "/new_password", in->new_password, NULL, 0);
+    if (st == 0)
+        st = auth_link_read(rq, AUTH_MAIL_RESET, in->token, &x.link);
     if (st == 0)
         st = auth_link_look(rq, &x.link); /* no hashing for whoever has none */
     if (st == 0)
@@ -95,7 +97,10 @@ static sut_status change(sut_request *rq, sut_pg_tx *tx, void *arg)
     if (sut_pg_rows(r) == 0)
         return wrong_password(rq); /* changed meanwhile */
     st = set_password(rq, tx, x->user_id, x->email, x->hash, false);
-    return st != 0 ? st : auth_session_revoke_others(rq, tx, x->user_id, x->session);
+    if (st != 0)
+        return st;
+    return x->session.ptr ? auth_session_revoke_others(rq, tx, x->user_id, x->session)
+                          : auth_session_revoke(rq, tx, x->user_id, SUT_STR_NONE);
 }
 
 static sut_status check_old(sut_request *rq, const auth_change_password_in *in, changing *x)
@@ -120,6 +125,8 @@ sut_status auth_change_password(sut_request *rq, const auth_change_password_in *
     changing x = {.user_id = who->user_id, .session = who->session};
     (void)out;
     sut_status st = check_old(rq, in, &x);
+    if (st == 0)
+        st = auth_password_judge(rq, "/new_password", in->new_password, &x.email, 1);
     if (st == 0)
         st = auth_password_hash(rq, in->new_password, x.hash);
     return st != 0 ? st : sut_pg_tx_run(rq, change, &x);

@@ -7,6 +7,7 @@
 /* Activation and the first session are one transaction: whoever gets tokens has an active account. */
 typedef struct activation {
     auth_account *account;
+    auth_client client;
     auth_grant grant;
     bool gone;
 } activation;
@@ -21,7 +22,7 @@ static sut_status activate(sut_request *rq, sut_pg_tx *tx, void *arg)
     a->gone = !active;
     if (a->gone)
         return 0;
-    a->grant = (auth_grant){.user_id = a->account->id, .level = a->account->level};
+    a->grant = (auth_grant){.client = a->client, .user_id = a->account->id, .level = a->account->level};
     return auth_session_open(rq, tx, &a->grant);
 }
 
@@ -90,7 +91,10 @@ sut_status auth_register(sut_request *rq, const auth_register_in *in, auth_regis
 {
     auth_account account;
     auth_saga_end end;
-    sut_status st = pending_account(rq, in, &account);
+    const sut_str own[] = {in->email, in->username, in->display_name};
+    sut_status st = auth_password_judge(rq, "/password", in->password, own, SUT_ARRAY_LEN(own));
+    if (st == 0)
+        st = pending_account(rq, in, &account);
     if (st != 0)
         return st;
     if ((st = auth_saga_profile(rq, &account, &end)) != 0)
@@ -99,7 +103,7 @@ sut_status auth_register(sut_request *rq, const auth_register_in *in, auth_regis
         return sut_fail_field_as(rq, AUTH_ERR_USERNAME_TAKEN, "/username", "taken", "This name is taken.");
     if (end == AUTH_SAGA_UNDONE)
         return try_again(rq);
-    activation a = {.account = &account};
+    activation a = {.account = &account, .client = auth_client_of(rq, in->client_address, in->user_agent)};
     if ((st = sut_pg_tx_run(rq, activate, &a)) != 0)
         return st;
     if (a.gone)

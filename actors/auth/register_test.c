@@ -31,7 +31,7 @@ static sut_status succeeds(sut_request *rq, void *arg)
     cr_assert_eq(FIX_COUNT(f, "users WHERE status = 'active' AND password_hash LIKE '$2b$04$%'"), 1);
 
     sut_error_body e;
-    cr_assert_eq(fix_register(rq, "ADA@example.org", "another password", "ada2", NULL, &e), AUTH_ERR_EMAIL_TAKEN);
+    cr_assert_eq(fix_register(rq, "ADA@example.org", "some other password", "ada2", NULL, &e), AUTH_ERR_EMAIL_TAKEN);
     cr_assert_eq(e.error_count, 1);
     cr_assert(sut_str_is(e.errors[0].pointer, "/email"));
     cr_assert_eq(fix_register(rq, "ada@example.org", FIX_PASSWORD, "ada", NULL, NULL), AUTH_ERR_EMAIL_TAKEN,

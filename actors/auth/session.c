@@ -2,14 +2,18 @@
 #include "auth.h"
 
 #include "base/clock.h"
+#include "device.h"
 #include "kit/call.h"
 #include "kit/event.h"
 #include "user_schema.h"
 
 #define US_PER_S INT64_C(1000000)
 
-static const sut_pg_stmt s_open = {"auth_session_open",
-                                   "INSERT INTO sessions (id, user_id, expires_at) VALUES ($1, $2, $3)", 3};
+static const sut_pg_stmt s_open = {
+    "auth_session_open",
+    "INSERT INTO sessions (id, user_id, created_at, expires_at, address, device, network) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    7};
 
 /* What becomes of the sessions that `ended` has revoked. HAVING makes the lock of decision 6 come after all of their
  * row locks (whoever holds it waits for nobody) and only if there are any; the join makes it come before ids are given.
@@ -39,7 +43,7 @@ static const sut_pg_stmt s_revoke = {
 static const sut_pg_stmt s_revoke_others = {
     "auth_session_revoke_others",
     "WITH ended AS (UPDATE sessions SET revoked_at = now() "
-    "WHERE user_id = $1 AND revoked_at IS NULL AND ($2::text IS NULL OR id <> $2) RETURNING id), " NUMBER_ENDED_SQL,
+    "WHERE user_id = $1 AND revoked_at IS NULL AND id <> $2 RETURNING id), " NUMBER_ENDED_SQL,
     2};
 
 /* session.revoked, for each row of what NUMBER_ENDED_SQL returned. */
@@ -56,14 +60,33 @@ static sut_status publish_ended(sut_request *rq, sut_pg_tx *tx, int64_t user_id,
     return st;
 }
 
+auth_client auth_client_of(sut_request *rq, sut_str address, sut_str user_agent)
+{
+    auth_client client = {.address = address, .device = auth_device_words(rq, user_agent)};
+    auth_network_of(address, client.network);
+    return client;
+}
+
+int64_t auth_session_expires_us(int64_t begun_us, int64_t now_us)
+{
+    int64_t idle_s =
+        auth_config.session_idle_s < auth_config.refresh_ttl_s ? auth_config.session_idle_s : auth_config.refresh_ttl_s;
+    int64_t idle_us = now_us + idle_s * US_PER_S, end_us = begun_us + auth_config.session_max_s * US_PER_S;
+    return idle_us < end_us ? idle_us : end_us;
+}
+
 sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
 {
     uint8_t hash[AUTH_TOKEN_HASH_SIZE];
     grant->issued_us = sut_wall_us();
+    int64_t expires_us = auth_session_expires_us(grant->begun_us, grant->issued_us);
+    grant->access_expires_s = grant->issued_us / US_PER_S + auth_config.access_ttl_s;
+    if (grant->access_expires_s > expires_us / US_PER_S)
+        grant->access_expires_s = expires_us / US_PER_S;
     sut_claims claims = {.user_id = grant->user_id,
                          .level = grant->level,
                          .issued_at = grant->issued_us / US_PER_S,
-                         .expires_at = grant->issued_us / US_PER_S + auth_config.access_ttl_s};
+                         .expires_at = grant->access_expires_s};
     memcpy(claims.session, grant->session_id, sizeof grant->session_id);
     grant->access_token = auth_access_token(rq, &claims);
     grant->refresh_token = auth_refresh_token_make(rq, hash);
@@ -71,17 +94,19 @@ sut_status auth_session_extend(sut_request *rq, sut_pg_tx *tx, auth_grant *grant
         return sut_fail_internal(rq, "tokens could not be made");
     return sut_pg_queue(tx, &s_token,
                         SUT_PG_PARAMS(sut_pg_bytea((sut_str){(const char *)hash, sizeof hash}),
-                                      sut_pg_text(sut_str_from(grant->session_id)),
-                                      sut_pg_timestamptz(grant->issued_us + auth_config.refresh_ttl_s * US_PER_S)));
+                                      sut_pg_text(sut_str_from(grant->session_id)), sut_pg_timestamptz(expires_us)));
 }
 
 sut_status auth_session_open(sut_request *rq, sut_pg_tx *tx, auth_grant *grant)
 {
     auth_session_id_make(grant->session_id);
-    int64_t expires_us = sut_wall_us() + auth_config.refresh_ttl_s * US_PER_S;
+    grant->begun_us = sut_wall_us();
+    int64_t expires_us = auth_session_expires_us(grant->begun_us, grant->begun_us);
     sut_status st = sut_pg_queue(tx, &s_open,
                                  SUT_PG_PARAMS(sut_pg_text(sut_str_from(grant->session_id)), sut_pg_i64(grant->user_id),
-                                               sut_pg_timestamptz(expires_us)));
+                                               sut_pg_timestamptz(grant->begun_us), sut_pg_timestamptz(expires_us),
+                                               sut_pg_text(grant->client.address), sut_pg_text(grant->client.device),
+                                               sut_pg_text(sut_str_from(grant->client.network))));
     if (st == 0)
         st = auth_session_extend(rq, tx, grant);
     const sut_pg_result *r;
@@ -104,7 +129,8 @@ sut_str auth_present_name(sut_request *rq, int64_t user_id, sut_str known)
 
 void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str username, sut_str email, auth_tokens *out)
 {
-    auth_mirror_put(rq, grant->user_id, grant->session_id, grant->issued_us / US_PER_S + auth_config.refresh_ttl_s);
+    auth_mirror_put(rq, grant->user_id, grant->session_id,
+                    auth_session_expires_us(grant->begun_us, grant->issued_us) / US_PER_S);
     *out = (auth_tokens){
         .user_id = grant->user_id,
         .username = username,
@@ -112,20 +138,38 @@ void auth_session_answer(sut_request *rq, const auth_grant *grant, sut_str usern
         .access_token = grant->access_token,
         .refresh_token = grant->refresh_token,
         .token_type = SUT_STR("Bearer"),
-        .expires_in = (int32_t)auth_config.access_ttl_s,
+        .expires_in = (int32_t)(grant->access_expires_s - grant->issued_us / US_PER_S),
     };
+}
+
+static sut_status revoke(sut_request *rq, sut_pg_tx *tx, const sut_pg_stmt *which, int64_t user_id, sut_str session_id,
+                         size_t *ended)
+{
+    const sut_pg_result *r;
+    sut_status st = sut_pg_exec(tx, which, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
+    if (st != 0)
+        return st;
+    *ended = (size_t)sut_pg_rows(r);
+    return publish_ended(rq, tx, user_id, r);
 }
 
 sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id)
 {
-    const sut_pg_result *r;
-    sut_status st = sut_pg_exec(tx, &s_revoke, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
-    return st != 0 ? st : publish_ended(rq, tx, user_id, r);
+    size_t ended;
+    return revoke(rq, tx, &s_revoke, user_id, session_id, &ended);
 }
 
-sut_status auth_session_revoke_others(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id)
+/* An absent id would mean all of them (or, in SQL, none): a mistake of ours, not a wish. */
+sut_status auth_session_revoke_one(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id, size_t *ended)
 {
-    const sut_pg_result *r;
-    sut_status st = sut_pg_exec(tx, &s_revoke_others, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
-    return st != 0 ? st : publish_ended(rq, tx, user_id, r);
+    *ended = 0;
+    return session_id.ptr ? revoke(rq, tx, &s_revoke, user_id, session_id, ended)
+                          : sut_fail_internal(rq, "which session is not said");
+}
+
+sut_status auth_session_revoke_others(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str keep)
+{
+    size_t ended;
+    return keep.ptr ? revoke(rq, tx, &s_revoke_others, user_id, keep, &ended)
+                    : sut_fail_internal(rq, "which session is kept is not said");
 }

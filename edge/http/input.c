@@ -69,6 +69,25 @@ static bool gather_query(sut_exchange *x, const sut_http_route *http, parameters
     return true;
 }
 
+static bool fits(const sut_field *f, size_t bytes, size_t chars)
+{
+    return (f->max_bytes == 0 || bytes <= f->max_bytes) && (f->max_chars == 0 || chars <= f->max_chars);
+}
+
+/* What the edge knows of the client, whatever that says of itself: the address is the one that limits are counted by. A
+ * User-Agent serves for display: one that is no text, or longer than the field takes, is left out. */
+static void add_client(const sut_exchange *x, const sut_http_source *s, parameters *p)
+{
+    size_t count, chars;
+    if (strcmp(s->name, "address") == 0) {
+        add(p, s->field, x->client);
+        return;
+    }
+    sut_str agent = sut_http_header_of(&x->rq, "User-Agent", &count);
+    if (count == 1 && agent.len > 0 && sut_utf8_valid(agent, &chars) && fits(s->field, agent.len, chars))
+        add(p, s->field, agent);
+}
+
 static void gather_rest(sut_exchange *x, const sut_route_match *match, parameters *p, sut_field_errors *errs)
 {
     const sut_http_route *http = match->route->method->http;
@@ -84,6 +103,8 @@ static void gather_rest(sut_exchange *x, const sut_route_match *match, parameter
                                      "the header must be given only once");
             else if (count == 1)
                 add(p, s->field, value);
+        } else if (s->source == SUT_FROM_CLIENT) {
+            add_client(x, s, p);
         }
     }
 }

@@ -449,6 +449,15 @@ const sut_field shop_order_place_in_fields[] = {
      .max_chars = 20,
      .def = {.s = {"web", 3}},
      .doc = "Where from."},
+    {.name = "address",
+     .name_len = 7,
+     .type = SUT_T_STRING,
+     .flags = SUT_F_PERSONAL,
+     .offset = offsetof(shop_order_place_in, address),
+     .has_offset = offsetof(shop_order_place_in, has_address),
+     .max_bytes = 45,
+     .example = "\"192.0.2.7\"",
+     .doc = "Who asks."},
     {.name = "internal",
      .name_len = 8,
      .type = SUT_T_BOOL,
@@ -459,7 +468,7 @@ const sut_field shop_order_place_in_fields[] = {
      .doc = "Set by services only."},
 };
 const sut_record shop_order_place_in_record = {
-    .name = "order_place_in", .fields = shop_order_place_in_fields, .count = 4, .size = sizeof(struct shop_order_place_in),
+    .name = "order_place_in", .fields = shop_order_place_in_fields, .count = 5, .size = sizeof(struct shop_order_place_in),
     .doc = "What is asked of shop.order_place."};
 
 static const sut_field shop_order_placed_lines_element[] = {
@@ -723,9 +732,10 @@ static const sut_http_source shop_order_place_sources[] = {
     {&shop_order_place_in_fields[0], SUT_FROM_BODY, "items"},
     {&shop_order_place_in_fields[1], SUT_FROM_BODY, "note"},
     {&shop_order_place_in_fields[2], SUT_FROM_HEADER, "X-Channel"},
-    {&shop_order_place_in_fields[3], SUT_FROM_NOWHERE, "internal"},
+    {&shop_order_place_in_fields[3], SUT_FROM_CLIENT, "address"},
+    {&shop_order_place_in_fields[4], SUT_FROM_NOWHERE, "internal"},
 };
-static const sut_http_route shop_order_place_route = {"POST", "/api/orders", 201, shop_order_place_sources, 4};
+static const sut_http_route shop_order_place_route = {"POST", "/api/orders", 201, shop_order_place_sources, 5};
 static const sut_error_desc *const shop_order_place_method_errors[] = {
     &platform_unauthenticated,
     &shop_errors[1],

@@ -156,9 +156,11 @@ struct shop_order_place_in {
     sut_list items; /* of shop_item: What is wanted. */
     sut_str note; /* What the buyer wrote. */
     sut_str channel; /* Where from. */
+    sut_str address; /* Who asks. */
     bool internal; /* Set by services only. */
     uint8_t has_note; /* sut_presence */
     uint8_t has_channel; /* sut_presence */
+    uint8_t has_address; /* sut_presence */
     uint8_t has_internal; /* sut_presence */
 };
 extern const sut_field shop_order_place_in_fields[];

@@ -5,12 +5,19 @@
 #include "wire/record.h"
 
 typedef enum { SUT_LEVEL_PUBLIC = 0, SUT_LEVEL_USER = 1, SUT_LEVEL_FRIEND = 2, SUT_LEVEL_ADMIN = 3 } sut_level;
-typedef enum { SUT_FROM_BODY, SUT_FROM_PATH, SUT_FROM_QUERY, SUT_FROM_HEADER, SUT_FROM_NOWHERE } sut_field_source;
+typedef enum {
+    SUT_FROM_BODY,
+    SUT_FROM_PATH,
+    SUT_FROM_QUERY,
+    SUT_FROM_HEADER,
+    SUT_FROM_CLIENT, /* what the edge itself knows of who asks: "address" or "user_agent" */
+    SUT_FROM_NOWHERE
+} sut_field_source;
 
 typedef struct sut_http_source {
     const sut_field *field; /* of the method's input record */
     uint8_t source;         /* sut_field_source */
-    const char *name;       /* parameter or header name */
+    const char *name;       /* parameter or header name, or what of the client */
 } sut_http_source;
 
 typedef struct sut_http_route {
