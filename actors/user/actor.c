@@ -1,4 +1,5 @@
 /* What the actor is. */
+#include "cursor.h"
 #include "user.h"
 
 #include "user_migrations.h"
@@ -9,4 +10,5 @@ const sut_actor_options user_actor = {
     .database_setting = "USER_DATABASE_URL",
     .migrations = &user_migrations,
     .friend_check = user_is_friend,
+    .on_start = user_cursor_start,
 };

@@ -1,7 +1,8 @@
 /* One change between two users: a transaction of two round trips. The first locks the pair and reads what they are to
  * each other; relation_rules.c decides; the second writes rows, counters and events, and commits.
  *
- * The pair's lock is the only one that is waited for (docs/decisions/0022-relations.md), so there is nothing to deadlock. */
+ * The pair's lock is the only one that is waited for (docs/decisions/0022-relations.md), so there is nothing to
+ * deadlock. */
 #include "relation.h"
 
 #include "kit/event.h"
@@ -10,9 +11,8 @@
 #include <inttypes.h>
 
 /* Two pairs whose hashes collide wait for each other, and no more: a transaction has one pair. */
-static const sut_pg_stmt s_lock = {"user_pair_lock",
-                                   "SELECT pg_advisory_xact_lock(7307, hashtext(least($1, $2) || ':' || greatest($1, $2)))",
-                                   2};
+static const sut_pg_stmt s_lock = {
+    "user_pair_lock", "SELECT pg_advisory_xact_lock(7307, hashtext(least($1, $2) || ':' || greatest($1, $2)))", 2};
 
 /* $1: the other, $2: the actor, as USER_TIES_SQL has them. */
 static const sut_pg_stmt s_read = {
@@ -27,8 +27,8 @@ static const sut_pg_stmt s_add = {
     "ON CONFLICT (user_id, other_id, kind) DO UPDATE SET created_at = now(), expires_at = excluded.expires_at",
     4};
 
-static const sut_pg_stmt s_remove = {
-    "user_connection_remove", "DELETE FROM connections WHERE user_id = $1 AND other_id = $2 AND kind = $3", 3};
+static const sut_pg_stmt s_remove = {"user_connection_remove",
+                                     "DELETE FROM connections WHERE user_id = $1 AND other_id = $2 AND kind = $3", 3};
 
 static const sut_pg_stmt s_count = {"user_connection_count", "SELECT connection_count_add($1, $2, $3, $4)", 4};
 
@@ -69,9 +69,9 @@ static sut_status write_row(sut_pg_tx *tx, const relating *a, const struct s_row
     if (!(c->added & row->tie))
         return 0;
     bool ends = row->tie == USER_TIE_MUTES && a->until_us != 0;
-    return sut_pg_queue(tx, &s_add,
-                        SUT_PG_PARAMS(from, to, kind,
-                                      ends ? sut_pg_timestamptz(a->until_us) : sut_pg_null(SUT_PG_TIMESTAMPTZ)));
+    return sut_pg_queue(
+        tx, &s_add,
+        SUT_PG_PARAMS(from, to, kind, ends ? sut_pg_timestamptz(a->until_us) : sut_pg_null(SUT_PG_TIMESTAMPTZ)));
 }
 
 /* ---- counters ---- */
@@ -92,7 +92,8 @@ static sut_status count_one(sut_pg_tx *tx, int64_t user_id, int followers, int f
 
 static sut_status count(sut_pg_tx *tx, const relating *a, const user_change *c)
 {
-    int follows = step(c, USER_TIE_FOLLOWS), followed = step(c, USER_TIE_FOLLOWED_BY), friends = step(c, USER_TIE_FRIEND);
+    int follows = step(c, USER_TIE_FOLLOWS), followed = step(c, USER_TIE_FOLLOWED_BY),
+        friends = step(c, USER_TIE_FRIEND);
     sut_status st = count_one(tx, a->me, followed, follows, friends);
     return st != 0 ? st : count_one(tx, a->other, follows, followed, friends);
 }

@@ -6,17 +6,17 @@
 #include "user.h"
 
 typedef enum user_act { /* of one user, the actor, towards another */
-    USER_ACT_FOLLOW,
-    USER_ACT_UNFOLLOW,        /* also withdraws a follow request */
-    USER_ACT_APPROVE,         /* the other's follow request */
-    USER_ACT_REMOVE_FOLLOWER, /* also declines a follow request */
-    USER_ACT_BEFRIEND,        /* asks; accepts if the other has asked */
-    USER_ACT_ACCEPT,
-    USER_ACT_UNFRIEND, /* also withdraws or declines a friend request */
-    USER_ACT_BLOCK,
-    USER_ACT_UNBLOCK,
-    USER_ACT_MUTE,
-    USER_ACT_UNMUTE
+                        USER_ACT_FOLLOW,
+                        USER_ACT_UNFOLLOW,        /* also withdraws a follow request */
+                        USER_ACT_APPROVE,         /* the other's follow request */
+                        USER_ACT_REMOVE_FOLLOWER, /* also declines a follow request */
+                        USER_ACT_BEFRIEND,        /* asks; accepts if the other has asked */
+                        USER_ACT_ACCEPT,
+                        USER_ACT_UNFRIEND, /* also withdraws or declines a friend request */
+                        USER_ACT_BLOCK,
+                        USER_ACT_UNBLOCK,
+                        USER_ACT_MUTE,
+                        USER_ACT_UNMUTE
 } user_act;
 
 typedef struct user_pair {

@@ -32,11 +32,13 @@ static shared *s_shared;
 static const load *s_load;
 static int s_running;
 
-static const sut_method *const s_acts[] = {
-    &user_follow_method,         &user_follow_method,        &user_unfollow_method,      &user_follower_approve_method,
-    &user_follower_remove_method, &user_friend_request_method, &user_friend_request_method, &user_friend_accept_method,
-    &user_friend_remove_method,  &user_block_method,         &user_unblock_method,       &user_unblock_method,
-    &user_unmute_method};
+static const sut_method *const s_acts[] = {&user_follow_method,          &user_follow_method,
+                                           &user_unfollow_method,        &user_follower_approve_method,
+                                           &user_follower_remove_method, &user_friend_request_method,
+                                           &user_friend_request_method,  &user_friend_accept_method,
+                                           &user_friend_remove_method,   &user_block_method,
+                                           &user_unblock_method,         &user_unblock_method,
+                                           &user_unmute_method};
 
 static bool is_explained(int st)
 {
@@ -134,18 +136,22 @@ static void prepare(sut_test_postgres *pg, int people)
 static const char *const s_wrong[] = {
     "SELECT count(*) FROM connections b JOIN connections o ON (o.user_id, o.other_id) IN ((b.user_id, b.other_id), "
     "(b.other_id, b.user_id)) WHERE b.kind = 'block' AND (o.kind, o.user_id) <> ('block', b.user_id)",
-    "SELECT count(*) FROM connections f WHERE kind = 'friend' AND NOT EXISTS (SELECT 1 FROM connections g WHERE g.kind = "
+    "SELECT count(*) FROM connections f WHERE kind = 'friend' AND NOT EXISTS (SELECT 1 FROM connections g WHERE g.kind "
+    "= "
     "'friend' AND g.user_id = f.other_id AND g.other_id = f.user_id)",
     "SELECT count(*) FROM connections f JOIN connections r ON r.user_id = f.user_id AND r.other_id = f.other_id WHERE "
     "(f.kind, r.kind) IN (('friend', 'request'), ('follow', 'follow_request'))",
     "SELECT count(*) FROM user_profiles p WHERE (SELECT (coalesce(sum(followers), 0), coalesce(sum(following), 0), "
-    "coalesce(sum(friends), 0)) FROM connection_counts n WHERE n.user_id = p.user_id) <> (SELECT (count(*) FILTER (WHERE "
+    "coalesce(sum(friends), 0)) FROM connection_counts n WHERE n.user_id = p.user_id) <> (SELECT (count(*) FILTER "
+    "(WHERE "
     "c.kind = 'follow' AND c.other_id = p.user_id)::numeric, count(*) FILTER (WHERE c.kind = 'follow' AND c.user_id = "
-    "p.user_id)::numeric, count(*) FILTER (WHERE c.kind = 'friend' AND c.user_id = p.user_id)::numeric) FROM connections "
+    "p.user_id)::numeric, count(*) FILTER (WHERE c.kind = 'friend' AND c.user_id = p.user_id)::numeric) FROM "
+    "connections "
     "c)",
     "SELECT count(*) FILTER (WHERE subject = 'user.followed') - count(*) FILTER (WHERE subject = 'user.unfollowed') - "
     "(SELECT count(*) FROM connections WHERE kind = 'follow') FROM sut_outbox",
-    "SELECT 2 * (count(*) FILTER (WHERE subject = 'friend.accepted') - count(*) FILTER (WHERE subject = 'friend.removed')) "
+    "SELECT 2 * (count(*) FILTER (WHERE subject = 'friend.accepted') - count(*) FILTER (WHERE subject = "
+    "'friend.removed')) "
     "- (SELECT count(*) FROM connections WHERE kind = 'friend') FROM sut_outbox",
     "SELECT count(*) FILTER (WHERE subject = 'user.blocked') - count(*) FILTER (WHERE subject = 'user.unblocked') - "
     "(SELECT count(*) FROM connections WHERE kind = 'block') FROM sut_outbox",

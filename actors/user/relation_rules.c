@@ -1,11 +1,9 @@
 /* The rules of relations: what an act changes, given what two users are to each other. No database, no clock. */
 #include "relation.h"
 
-#define FOLLOWING_EITHER                                                                                               \
-    (USER_TIE_FOLLOWS | USER_TIE_FOLLOWED_BY | USER_TIE_FOLLOW_ASKED | USER_TIE_FOLLOW_ASKED_BY)
-#define REQUESTS (USER_TIE_ASKED | USER_TIE_ASKED_BY)
-#define ALL_BUT_BLOCKS                                                                                                 \
-    (FOLLOWING_EITHER | REQUESTS | USER_TIE_FRIEND | USER_TIE_MUTES | USER_TIE_MUTED_BY)
+#define FOLLOWING_EITHER (USER_TIE_FOLLOWS | USER_TIE_FOLLOWED_BY | USER_TIE_FOLLOW_ASKED | USER_TIE_FOLLOW_ASKED_BY)
+#define REQUESTS         (USER_TIE_ASKED | USER_TIE_ASKED_BY)
+#define ALL_BUT_BLOCKS   (FOLLOWING_EITHER | REQUESTS | USER_TIE_FRIEND | USER_TIE_MUTES | USER_TIE_MUTED_BY)
 
 /* A friend has been let in already, so follows a private account without asking. */
 static user_verdict follow(const user_pair *p, user_change *c)

@@ -115,7 +115,8 @@ static sut_status asks_to_follow(sut_request *rq, void *arg)
     cr_assert_eq(act(rq, &user_follow_method, BOB, ADA, &r), 0);
     cr_assert_eq(profile(rq, ADA, ADA).follower_count, 0);
     cr_assert_eq(profile(rq, ADA, BOB).relation->follow_request, USER_REQUEST_STATE_RECEIVED);
-    cr_assert_eq(act(rq, &user_follower_approve_method, BOB, ADA, NULL), USER_ERR_NO_REQUEST, "not by the one who asks");
+    cr_assert_eq(act(rq, &user_follower_approve_method, BOB, ADA, NULL), USER_ERR_NO_REQUEST,
+                 "not by the one who asks");
     cr_assert_eq(act(rq, &user_follower_approve_method, ADA, EVE, NULL), USER_ERR_NO_REQUEST);
     for (int i = 0; i < 2; i++) {
         cr_assert_eq(act(rq, &user_follower_approve_method, ADA, BOB, &r), 0);
@@ -210,10 +211,11 @@ Test(relation, who_may_ask_is_the_owners_to_say, .timeout = 40)
 
 /* ---- block, mute ---- */
 
-static const sut_method *const s_acts[] = {
-    &user_follow_method,         &user_unfollow_method,      &user_follower_approve_method, &user_follower_remove_method,
-    &user_friend_request_method, &user_friend_accept_method, &user_friend_remove_method,    &user_block_method,
-    &user_unblock_method,        &user_unmute_method};
+static const sut_method *const s_acts[] = {&user_follow_method,           &user_unfollow_method,
+                                           &user_follower_approve_method, &user_follower_remove_method,
+                                           &user_friend_request_method,   &user_friend_accept_method,
+                                           &user_friend_remove_method,    &user_block_method,
+                                           &user_unblock_method,          &user_unmute_method};
 
 static sut_status blocks(sut_request *rq, void *arg)
 {

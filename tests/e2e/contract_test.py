@@ -155,7 +155,9 @@ class Operations(Contract):
     def test_profiles(self):
         full = {"display_name": "Ada L.", "bio": "First\n\"programmer\" 𝄞", "avatar_url": "https://example.org/a.png",
                 "location": "London", "website": "https://example.org/", "birth_date": "1985-12-10",
-                "privacy_settings": {"birth_date": "friends", "location": "everyone", "website": "nobody"}}
+                "privacy_settings": {"birth_date": "friends", "location": "everyone", "website": "nobody",
+                                     "followers": "followers", "friends": "friends", "mentions": "nobody",
+                                     "friend_requests": "followers", "private_account": False}}
         edited = self.ask("PUT", "/api/users/profile", full, token=self.token)
         self.assertEqual(edited.status, 200, edited)
         self.assertEqual({k: edited.json[k] for k in full}, full)
@@ -447,6 +449,49 @@ class Relations(Contract):
             self.refused(409, "conflict", verb, f"/api/users/{what}/{self.ada['user_id']}", token=self.eve["access_token"],
                          headers=key)
         self.act(self.eve, "DELETE", "block", self.bob)
+
+    def items(self, path, who=None):
+        reply = self.ask("GET", f"/api/users/{path}", token=who and who["access_token"])
+        self.assertEqual(reply.status, 200, reply)
+        return [card["user_id"] for card in reply.json["items"]], reply.json["next_cursor"]
+
+    def test_lists(self):
+        gil, hal, ida = (self.account(name) for name in ("gil", "hal", "ida"))
+        id = gil["user_id"]
+        for who in (hal, ida):
+            self.act(who, "POST", "follow", gil)
+            self.act(who, "POST", "friend", gil)
+        self.assertEqual(self.items("requests", gil), ([ida["user_id"], hal["user_id"]], None))
+        self.assertEqual(self.items("requests?direction=sent&kind=friend", hal), ([id], None))
+        self.assertEqual(self.items("requests?kind=follow", gil), ([], None))
+        for who in (hal, ida):
+            self.act(gil, "PUT", "friend", who)
+        first, cursor = self.items(f"{id}/followers?limit=1", hal)
+        self.assertEqual(first, [ida["user_id"]])
+        self.assertEqual(self.items(f"{id}/followers?limit=1&cursor={cursor}", hal), ([hal["user_id"]], None))
+        self.assertEqual(self.items(f"{hal['user_id']}/following"), ([id], None))
+        self.assertEqual(self.items(f"{id}/friends"), ([ida["user_id"], hal["user_id"]], None))
+        self.assertEqual(self.items(f"{hal['user_id']}/mutual-friends", ida), ([id], None))
+        for path in ("followers", "following", "friends", "mutual-friends"):
+            wrong = cursor if path != "followers" else cursor[:-1] + ("0" if cursor[-1] != "0" else "1")
+            path = f"/api/users/{id}/{path}"
+            self.refused(400, "bad_cursor", "GET", f"{path}?cursor={wrong}", token=hal["access_token"])
+            self.refused(404, "not_found", "GET", path.replace(str(id), "9007199254740991"), token=hal["access_token"])
+            for query in ("limit=0", "limit=101", "limit=x", "cursor=" + "0" * 129, "page=2"):
+                self.refused(422, "validation_failed", "GET", f"{path}?{query}", token=hal["access_token"])
+        for path in ("blocks", "mutes", "requests"):
+            self.refused(400, "bad_cursor", "GET", f"/api/users/{path}?cursor={cursor}", token=hal["access_token"])
+            self.refused(401, "unauthenticated", "GET", f"/api/users/{path}")
+            self.refused(422, "validation_failed", "GET", f"/api/users/{path}?limit=0", token=hal["access_token"])
+        self.act(hal, "POST", "mute", gil)
+        self.assertEqual(self.items("mutes", hal), ([id], None))
+        self.act(gil, "POST", "block", ida)
+        self.assertEqual(self.items("blocks", gil), ([ida["user_id"]], None))
+        self.assertEqual(self.items(f"{id}/friends", hal), ([hal["user_id"]], None))
+        self.ask("PUT", "/api/users/profile", {"privacy_settings": {"followers": "nobody", "friends": "nobody"}},
+                 token=gil["access_token"])
+        for path in ("followers", "following", "friends", "mutual-friends"):
+            self.refused(403, "list_hidden", "GET", f"/api/users/{id}/{path}", token=hal["access_token"])
 
     ACTS = [(verb, what) for what, verbs in (("follow", "POST DELETE"), ("follower", "PUT DELETE"),
                                              ("friend", "POST PUT DELETE"), ("block", "POST DELETE"),
