@@ -1,5 +1,5 @@
-/* Cursors of lists: where a page ended, signed so that one holds only for the list, the owner and the viewer that it was
- * made for. They keep no state and do not expire. */
+/* Cursors of lists: where a page ended, signed so that one holds only for the list, the owner and the viewer that it
+ * was made for. They keep no state and do not expire. */
 #ifndef USER_CURSOR_H
 #define USER_CURSOR_H
 
@@ -12,7 +12,7 @@ typedef struct user_cursor { /* the last item that was shown */
 } user_cursor;
 
 typedef struct user_cursor_scope {
-    const char *list; /* "followers" */
+    const char *list;            /* "followers" */
     int64_t owner_id, viewer_id; /* viewer 0: nobody */
 } user_cursor_scope;
 

@@ -1,5 +1,6 @@
-/* The lists of the social graph, page by page, and user.cards. A page is one statement: rows of connections in order, each
- * with its card and what it is to the viewer. Whoever hides from the viewer is passed over there, so pages are full. */
+/* The lists of the social graph, page by page, and user.cards. A page is one statement: rows of connections in order,
+ * each with its card and what it is to the viewer. Whoever hides from the viewer is passed over there, so pages are
+ * full. */
 #include "cursor.h"
 #include "user.h"
 #include "user_service.h"
@@ -12,10 +13,11 @@ enum { CARD_ID, CARD_USERNAME, CARD_DISPLAY_NAME, CARD_AVATAR_URL, CARD_TIES, CA
 /* One page of those at `far` whose `near` is the owner $1, for viewer $2, after ($3, $4), at most $5. */
 #define PAGE_SQL(near, far, kind, also)                                                                                \
     "SELECT " CARD_COLUMNS ", k.created_at FROM connections k JOIN user_profiles p ON p.user_id = k." far " "          \
-    "CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL("$2", "p.user_id") " AS ties) t "                                   \
-    "WHERE k." near " = $1 AND k.kind = '" kind "' AND (k.created_at, k." far ") < ($3, $4) "                          \
-    "AND (k.expires_at IS NULL OR k.expires_at > now()) " also                                                         \
-    "ORDER BY k.created_at DESC, k." far " DESC LIMIT $5"
+    "CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL(                                                                    \
+        "$2", "p.user_id") " AS ties) t "                                                                              \
+                           "WHERE k." near " = $1 AND k.kind = '" kind "' AND (k.created_at, k." far ") < ($3, $4) "   \
+                           "AND (k.expires_at IS NULL OR k.expires_at > now()) " also                                  \
+                           "ORDER BY k.created_at DESC, k." far " DESC LIMIT $5"
 #define VISIBLE "AND (t.ties & 96) = 0 " /* USER_TIES_HIDING */
 #define MUTUAL                                                                                                         \
     VISIBLE "AND EXISTS (SELECT 1 FROM connections m WHERE m.user_id = $2 AND m.other_id = k.other_id AND m.kind = "   \
@@ -33,11 +35,11 @@ static const sut_pg_stmt s_requests[2][2] = {
                                               PAGE_SQL("other_id", "user_id", "request", VISIBLE), 5},
          [USER_REQUEST_DIRECTION_SENT] = {"user_list_friend_requests_sent",
                                           PAGE_SQL("user_id", "other_id", "request", VISIBLE), 5}},
-    [USER_REQUEST_KIND_FOLLOW] =
-        {[USER_REQUEST_DIRECTION_RECEIVED] = {"user_list_follow_requests",
-                                              PAGE_SQL("other_id", "user_id", "follow_request", VISIBLE), 5},
-         [USER_REQUEST_DIRECTION_SENT] = {"user_list_follow_requests_sent",
-                                          PAGE_SQL("user_id", "other_id", "follow_request", VISIBLE), 5}}};
+    [USER_REQUEST_KIND_FOLLOW] = {
+        [USER_REQUEST_DIRECTION_RECEIVED] = {"user_list_follow_requests",
+                                             PAGE_SQL("other_id", "user_id", "follow_request", VISIBLE), 5},
+        [USER_REQUEST_DIRECTION_SENT] = {"user_list_follow_requests_sent",
+                                         PAGE_SQL("user_id", "other_id", "follow_request", VISIBLE), 5}}};
 
 /* ---- cards ---- */
 
@@ -99,8 +101,8 @@ static sut_status read_page(sut_request *rq, const asked *a, user_page *out)
     sut_status st = a->has_cursor == SUT_PRESENT ? user_cursor_read(rq, &scope, a->cursor, &from) : 0;
     if (!st)
         st = sut_pg_read(rq, a->stmt,
-                         SUT_PG_PARAMS(sut_pg_i64(a->owner), sut_pg_i64(scope.viewer_id), sut_pg_timestamptz(from.at_us),
-                                       sut_pg_i64(from.id), sut_pg_i64(a->limit + 1)),
+                         SUT_PG_PARAMS(sut_pg_i64(a->owner), sut_pg_i64(scope.viewer_id),
+                                       sut_pg_timestamptz(from.at_us), sut_pg_i64(from.id), sut_pg_i64(a->limit + 1)),
                          &r);
     if (st)
         return st;
@@ -115,7 +117,8 @@ static sut_status read_page(sut_request *rq, const asked *a, user_page *out)
 }
 
 static const sut_pg_stmt s_owner = {
-    "user_list_owner", "SELECT " USER_TIES_SQL ", " USER_PRIVACY_COLUMNS " FROM user_profiles p WHERE p.user_id = $1", 2};
+    "user_list_owner", "SELECT " USER_TIES_SQL ", " USER_PRIVACY_COLUMNS " FROM user_profiles p WHERE p.user_id = $1",
+    2};
 
 /* May the viewer see this list of the owner? A private account shows its lists to followers and friends at most. */
 static sut_status check_owner(sut_request *rq, int64_t owner, bool is_friends)
@@ -136,7 +139,11 @@ static sut_status check_owner(sut_request *rq, int64_t owner, bool is_friends)
     return shown ? 0 : sut_fail(rq, USER_ERR_LIST_HIDDEN, "This list is not shown to you.");
 }
 
-#define ASKED(list, stmt, owner) &(const asked){(list), (stmt), (owner), in->limit, in->cursor, in->has_cursor}
+#define ASKED(list, stmt, owner)                                                                                       \
+    &(const asked)                                                                                                     \
+    {                                                                                                                  \
+        (list), (stmt), (owner), in->limit, in->cursor, in->has_cursor                                                 \
+    }
 
 sut_status user_followers(sut_request *rq, const user_followers_in *in, user_followers_out *out)
 {
@@ -182,11 +189,11 @@ sut_status user_requests(sut_request *rq, const user_requests_in *in, user_reque
 
 /* ---- for other actors ---- */
 
-static const sut_pg_stmt s_cards = {"user_cards",
-                                    "SELECT " CARD_COLUMNS " FROM user_profiles p CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL(
-                                        "$2", "p.user_id") " AS ties) t WHERE p.user_id = ANY($1) " VISIBLE
-                                                           "ORDER BY p.user_id",
-                                    2};
+static const sut_pg_stmt s_cards = {
+    "user_cards",
+    "SELECT " CARD_COLUMNS " FROM user_profiles p CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL(
+        "$2", "p.user_id") " AS ties) t WHERE p.user_id = ANY($1) " VISIBLE "ORDER BY p.user_id",
+    2};
 
 sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *out)
 {
@@ -194,6 +201,7 @@ sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *
     int64_t viewer = in->has_viewer_id == SUT_PRESENT ? in->viewer_id : 0;
     sut_status st = sut_pg_read(
         rq, &s_cards,
-        SUT_PG_PARAMS(sut_pg_i64_array((const int64_t *)in->user_ids.items, in->user_ids.count), sut_pg_i64(viewer)), &r);
+        SUT_PG_PARAMS(sut_pg_i64_array((const int64_t *)in->user_ids.items, in->user_ids.count), sut_pg_i64(viewer)),
+        &r);
     return st != 0 ? st : fill_cards(rq, r, sut_pg_rows(r), viewer, &out->items);
 }

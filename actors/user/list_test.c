@@ -25,9 +25,11 @@ static void people(sut_request *rq, sut_test_postgres *pg)
         snprintf(name, sizeof name, "fan%d", i);
         cr_assert_eq(fix_create(rq, FAN(i), name, NULL), 0);
     }
-    sql(pg, "WITH made AS (INSERT INTO connections (user_id, other_id, kind, created_at) SELECT 32 * (10 + i), 32, 'follow',"
-            " timestamptz '2026-01-01' + i / 2 * interval '1 s' FROM generate_series(0, 24) i RETURNING 1) SELECT count(*)"
-            " FROM made");
+    sql(pg,
+        "WITH made AS (INSERT INTO connections (user_id, other_id, kind, created_at) SELECT 32 * (10 + i), 32, "
+        "'follow',"
+        " timestamptz '2026-01-01' + i / 2 * interval '1 s' FROM generate_series(0, 24) i RETURNING 1) SELECT count(*)"
+        " FROM made");
 }
 
 static int page_of(sut_request *rq, const sut_method *m, int64_t viewer, int64_t owner, int limit, sut_str cursor,
@@ -115,7 +117,8 @@ static sut_status cursors(sut_request *rq, void *arg)
     cr_assert_eq(good.len, 64);
     cr_assert_eq(page_of(rq, &user_followers_method, VIEWER, OWNER, 4, good, &p), 0);
     cr_assert_eq(page_of(rq, &user_following_method, VIEWER, OWNER, 4, good, &p), USER_ERR_BAD_CURSOR, "another list");
-    cr_assert_eq(page_of(rq, &user_followers_method, VIEWER, FAN(1), 4, good, &p), USER_ERR_BAD_CURSOR, "another owner");
+    cr_assert_eq(page_of(rq, &user_followers_method, VIEWER, FAN(1), 4, good, &p), USER_ERR_BAD_CURSOR,
+                 "another owner");
     cr_assert_eq(page_of(rq, &user_followers_method, OWNER, OWNER, 4, good, &p), USER_ERR_BAD_CURSOR, "another viewer");
     cr_assert_eq(page_of(rq, &user_followers_method, 0, OWNER, 4, good, &p), USER_ERR_BAD_CURSOR, "nobody");
     for (size_t i = 0; i < good.len; i++) {
@@ -128,7 +131,8 @@ static sut_status cursors(sut_request *rq, void *arg)
     for (size_t i = 0; i < SUT_ARRAY_LEN(none); i++)
         cr_assert_eq(page_of(rq, &user_followers_method, VIEWER, OWNER, 4, sut_str_from(none[i]), &p),
                      USER_ERR_BAD_CURSOR);
-    cr_assert_eq(page_of(rq, &user_followers_method, VIEWER, OWNER, 4, (sut_str){good.ptr, 63}, &p), USER_ERR_BAD_CURSOR);
+    cr_assert_eq(page_of(rq, &user_followers_method, VIEWER, OWNER, 4, (sut_str){good.ptr, 63}, &p),
+                 USER_ERR_BAD_CURSOR);
     return 0;
 }
 
@@ -142,7 +146,8 @@ Test(list, a_cursor_holds_for_its_list_owner_and_viewer, .timeout = 40)
 static void privacy(sut_test_postgres *pg, const char *json)
 {
     char text[256];
-    snprintf(text, sizeof text, "UPDATE user_profiles SET privacy_settings = '%s' WHERE user_id = 32 RETURNING 1", json);
+    snprintf(text, sizeof text, "UPDATE user_profiles SET privacy_settings = '%s' WHERE user_id = 32 RETURNING 1",
+             json);
     sql(pg, text);
 }
 
@@ -218,7 +223,8 @@ static sut_status own(sut_request *rq, void *arg)
     cr_assert_eq(p.items.count, 0);
     cr_assert_eq(own_page(rq, &user_blocks_method, 0, &p), SUT_ERR_UNAUTHENTICATED);
     for (int i = 0; i < 4; i++) {
-        user_requests_in in = {.kind = i / 2, .direction = i % 2, .has_kind = SUT_PRESENT, .has_direction = SUT_PRESENT};
+        user_requests_in in = {
+            .kind = i / 2, .direction = i % 2, .has_kind = SUT_PRESENT, .has_direction = SUT_PRESENT};
         cr_assert_eq(sut_test_call(rq, &user_requests_method, &viewer, &in, &p, NULL), 0);
         cr_assert_eq(p.items.count, 1);
         cr_assert_eq(card(&p, 0)->user_id, FAN(3 + i));
@@ -228,7 +234,8 @@ static sut_status own(sut_request *rq, void *arg)
     fix_connect(arg, VIEWER, FAN(8), "friend", "NULL");
     cr_assert_eq(page_of(rq, &user_mutual_friends_method, VIEWER, OWNER, 20, SUT_STR_NONE, &p), 0);
     cr_assert(p.items.count == 1 && card(&p, 0)->user_id == FAN(8) && card(&p, 0)->relation->friend);
-    cr_assert_eq(page_of(rq, &user_mutual_friends_method, VIEWER, VIEWER, 20, SUT_STR_NONE, &p), USER_ERR_SELF_RELATION);
+    cr_assert_eq(page_of(rq, &user_mutual_friends_method, VIEWER, VIEWER, 20, SUT_STR_NONE, &p),
+                 USER_ERR_SELF_RELATION);
     return 0;
 }
 
@@ -241,7 +248,8 @@ Test(list, ones_own_lists, .timeout = 40)
 
 static int cards(sut_request *rq, int64_t *ids, size_t count, int64_t viewer, user_cards_out *out)
 {
-    user_cards_in in = {.user_ids = {ids, count}, .viewer_id = viewer, .has_viewer_id = viewer ? SUT_PRESENT : SUT_ABSENT};
+    user_cards_in in = {
+        .user_ids = {ids, count}, .viewer_id = viewer, .has_viewer_id = viewer ? SUT_PRESENT : SUT_ABSENT};
     return sut_test_call(rq, &user_cards_method, NULL, &in, out, NULL);
 }
 

@@ -493,6 +493,22 @@ class Relations(Contract):
         for path in ("followers", "following", "friends", "mutual-friends"):
             self.refused(403, "list_hidden", "GET", f"/api/users/{id}/{path}", token=hal["access_token"])
 
+    def test_settings(self):
+        token, path = self.bob["access_token"], "/api/users/settings"
+        before = self.ask("GET", path, token=token).json
+        self.assertEqual((before["locale"], before["time_zone"], before["notifications"]["liked"]), ("en", "UTC", True))
+        new = {"locale": "de-AT", "time_zone": "Europe/Vienna", "notifications": {"liked": False}}
+        reply = self.ask("PUT", path, new, token=token, headers={"Idempotency-Key": "settings"})
+        self.assertEqual(reply.json, {**new, "notifications": {**before["notifications"], "liked": False}})
+        self.refused(409, "conflict", "PUT", path, {}, token=token, headers={"Idempotency-Key": "settings"})
+        self.assertEqual(self.ask("GET", path, token=token).json, reply.json)
+        for wrong in ({"locale": "x y"}, {"locale": "a" * 36}, {"time_zone": "Mars/ Olympus"}, {"time_zone": "a" * 65},
+                      {"locale": 1}, {"time_zone": None}, {"notifications": {"liked": "yes"}}):
+            self.refused(422, "validation_failed", "PUT", path, wrong, token=token)
+        self.invalid("/notifications/colour", "PUT", path, {"notifications": {"colour": True}}, token=token)
+        self.invalid("/colour", "GET", path + "?colour=red", token=token)
+        self.refused(401, "unauthenticated", "GET", path)
+
     ACTS = [(verb, what) for what, verbs in (("follow", "POST DELETE"), ("follower", "PUT DELETE"),
                                              ("friend", "POST PUT DELETE"), ("block", "POST DELETE"),
                                              ("mute", "POST DELETE")) for verb in verbs.split()]
@@ -549,6 +565,7 @@ class ZZEverything(unittest.TestCase):
 UNREACHED = {
     ("auth.logout", "429"), ("auth.verify", "429"), ("auth.refresh", "429"),  # classes that others have shown
     ("auth.verify", "422"),  # its one field is the header, which the gate has looked at before
+    ("user.settings_update", "404"),
     ("user.profile_update", "404"),  # an account without profile: the saga makes sure that there is none
 }
 
