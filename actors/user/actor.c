@@ -4,6 +4,10 @@
 
 #include "user_migrations.h"
 
+static const sut_periodic s_periodics[] = {
+    {.name = "user.cleanup", .fn = user_cleanup, .every_ms = 60000},
+};
+
 const sut_actor_options user_actor = {
     .name = "user",
     .summary = "profiles, settings and connections",
@@ -11,4 +15,6 @@ const sut_actor_options user_actor = {
     .migrations = &user_migrations,
     .friend_check = user_is_friend,
     .on_start = user_cursor_start,
+    .periodics = s_periodics,
+    .periodic_count = SUT_ARRAY_LEN(s_periodics),
 };

@@ -268,6 +268,11 @@ static sut_status mutes(sut_request *rq, void *arg)
     cr_assert_eq(mute(rq, ADA, BOB, 1, NULL), SUT_ERR_INVALID);
     sql(arg, "UPDATE connections SET expires_at = now() RETURNING 1");
     cr_assert_not(profile(rq, ADA, BOB).relation->muted, "it has run out");
+    cr_assert_eq(mute(rq, ADA, EVE, 0, NULL), 0);
+    cr_assert_eq(sut_test_periodic(rq, "user.cleanup"), 0);
+    cr_assert_str_eq(sql(arg, "SELECT string_agg(other_id::text, ',') FROM connections"), "96",
+                     "the one without end stays");
+    cr_assert_eq(act(rq, &user_unmute_method, ADA, EVE, NULL), 0);
     cr_assert_eq(mute(rq, ADA, BOB, 0, NULL), 0, "again");
     cr_assert(profile(rq, ADA, BOB).relation->muted);
     for (int i = 0; i < 2; i++)

@@ -12,10 +12,11 @@
 static const sut_pg_stmt s_get = {"user_settings_get", "SELECT " COLUMNS " FROM settings s WHERE s.user_id = $1", 1};
 
 /* A NULL changes nothing. First the row, with its defaults, if there is none. */
-static const sut_pg_stmt s_make = {"user_settings_make",
-                                   "INSERT INTO settings (user_id) SELECT user_id FROM user_profiles WHERE user_id = $1 "
-                                   "ON CONFLICT (user_id) DO NOTHING",
-                                   1};
+static const sut_pg_stmt s_make = {
+    "user_settings_make",
+    "INSERT INTO settings (user_id) SELECT user_id FROM user_profiles WHERE user_id = $1 "
+    "ON CONFLICT (user_id) DO NOTHING",
+    1};
 static const sut_pg_stmt s_update = {
     "user_settings_update",
     "UPDATE settings s SET locale = coalesce($2, s.locale), time_zone = coalesce($3, s.time_zone), "
@@ -92,18 +93,14 @@ static sut_status run_update(sut_request *rq, sut_pg_tx *tx, void *arg)
     sut_pg_param me = sut_pg_i64(sut_request_user_id(rq));
     sut_status st = sut_pg_queue(tx, &s_make, SUT_PG_PARAMS(me));
     if (!st)
-        st = sut_pg_exec(
-            tx, &s_update,
-            SUT_PG_PARAMS(me, text(u->in->has_locale, u->in->locale), text(u->in->has_time_zone, u->in->time_zone),
-                          flag(n->has_liked, n->liked),
-                          flag(n->has_commented, n->commented),
-                          flag(n->has_followed, n->followed),
-                          flag(n->has_mentioned, n->mentioned),
-                          flag(n->has_friend_request, n->friend_request),
-                          flag(n->has_message, n->message),
-                          flag(n->has_by_email, n->by_email),
-                          flag(n->has_by_push, n->by_push)),
-            &r);
+        st = sut_pg_exec(tx, &s_update,
+                         SUT_PG_PARAMS(me, text(u->in->has_locale, u->in->locale),
+                                       text(u->in->has_time_zone, u->in->time_zone), flag(n->has_liked, n->liked),
+                                       flag(n->has_commented, n->commented), flag(n->has_followed, n->followed),
+                                       flag(n->has_mentioned, n->mentioned),
+                                       flag(n->has_friend_request, n->friend_request), flag(n->has_message, n->message),
+                                       flag(n->has_by_email, n->by_email), flag(n->has_by_push, n->by_push)),
+                         &r);
     if (st)
         return st;
     return sut_pg_rows(r) == 1 ? fill(rq, r, u->out) : user_not_found(rq);

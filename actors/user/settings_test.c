@@ -34,7 +34,8 @@ static sut_status settings(sut_request *rq, void *arg)
     cr_assert(sut_str_is(fresh.locale, "en") && sut_str_is(fresh.time_zone, "UTC"));
     cr_assert(fresh.notifications->liked && fresh.notifications->by_push && !fresh.notifications->by_email);
     cr_assert_eq(put(rq, ADA, &nothing, &s), 0);
-    cr_assert_eq(memcmp(s.notifications, fresh.notifications, sizeof *s.notifications), 0, "the row's defaults are these");
+    cr_assert_eq(memcmp(s.notifications, fresh.notifications, sizeof *s.notifications), 0,
+                 "the row's defaults are these");
     cr_assert(sut_str_eq(s.locale, fresh.locale) && sut_str_eq(s.time_zone, fresh.time_zone));
     const user_settings_update_in some = {.time_zone = SUT_STR("Europe/London"),
                                           .has_time_zone = SUT_PRESENT,

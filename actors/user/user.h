@@ -81,6 +81,9 @@ bool user_audience_has(user_audience who, unsigned ties);
 /* "There is no such user.": for whoever is not there, and for whoever must seem so. */
 sut_status user_not_found(sut_request *rq);
 
+/* cleanup.c: a periodic function. */
+sut_status user_cleanup(sut_request *rq, void *arg);
+
 /* The answer to FRIEND checks of this process's own methods (sut_actor_options.friend_check). */
 sut_status user_is_friend(sut_request *rq, int64_t user_id, int64_t other_id, bool *is_friend);
 

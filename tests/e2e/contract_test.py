@@ -506,7 +506,6 @@ class Relations(Contract):
                       {"locale": 1}, {"time_zone": None}, {"notifications": {"liked": "yes"}}):
             self.refused(422, "validation_failed", "PUT", path, wrong, token=token)
         self.invalid("/notifications/colour", "PUT", path, {"notifications": {"colour": True}}, token=token)
-        self.invalid("/colour", "GET", path + "?colour=red", token=token)
         self.refused(401, "unauthenticated", "GET", path)
 
     ACTS = [(verb, what) for what, verbs in (("follow", "POST DELETE"), ("follower", "PUT DELETE"),
