@@ -14,7 +14,7 @@ static const sut_pg_stmt s_get_as = {
     "user_profile_get_as", "SELECT " USER_VIEW_COLUMNS ", " USER_TIES_SQL " FROM user_profiles p WHERE p.user_id = $1",
     2};
 
-static sut_status not_found(sut_request *rq)
+sut_status user_not_found(sut_request *rq)
 {
     return sut_fail(rq, SUT_ERR_NOT_FOUND, "There is no such user.");
 }
@@ -30,10 +30,10 @@ sut_status user_profile_get(sut_request *rq, const user_profile_get_in *in, user
     if (st != 0)
         return st;
     if (sut_pg_rows(r) == 0)
-        return not_found(rq);
+        return user_not_found(rq);
     unsigned ties = stranger ? 0 : (unsigned)sut_pg_get_i32(r, 0, USER_VIEW_COLUMN_COUNT);
-    if (ties & USER_TIE_BLOCKED_BY)
-        return not_found(rq);
+    if (ties & USER_TIES_HIDING)
+        return user_not_found(rq);
     return user_view_fill(rq, r, 0, viewer, ties, out);
 }
 
@@ -118,7 +118,7 @@ static sut_status run_update(sut_request *rq, sut_pg_tx *tx, void *arg)
     if (st != 0)
         return st;
     if (sut_pg_rows(r) == 0)
-        return not_found(rq);
+        return user_not_found(rq);
     st = user_view_fill(rq, r, 0, user_id, 0, u->out);
     return st != 0 ? st : publish_updated(rq, tx, u->out, sut_pg_get_i64(r, 0, USER_VIEW_COLUMN_COUNT));
 }

@@ -136,22 +136,25 @@ static sut_status relations(sut_request *rq, void *arg)
     user_relation r = relation(rq, VIEWER, OWNER);
     cr_assert(!r.following && !r.followed_by && !r.friend && !r.blocked && !r.muted);
     cr_assert_eq(r.request, USER_REQUEST_STATE_NONE);
+    cr_assert_eq(r.follow_request, USER_REQUEST_STATE_NONE);
     fix_connect(arg, VIEWER, OWNER, "follow", "NULL");
     fix_connect(arg, VIEWER, OWNER, "request", "NULL");
+    fix_connect(arg, VIEWER, OWNER, "follow_request", "NULL");
     fix_connect(arg, VIEWER, OWNER, "mute", "NULL");
-    fix_connect(arg, VIEWER, OWNER, "block", "NULL");
     fix_connect(arg, VIEWER, OTHER, "friend", "NULL");
     r = relation(rq, VIEWER, OWNER);
-    cr_assert(r.following && !r.followed_by && !r.friend && r.blocked && r.muted);
+    cr_assert(r.following && !r.followed_by && !r.friend && !r.blocked && r.muted);
     cr_assert_eq(r.request, USER_REQUEST_STATE_SENT);
-    cr_assert_eq(fix_get(rq, OWNER, VIEWER, NULL), SUT_ERR_NOT_FOUND, "one who is blocked sees nobody");
+    cr_assert_eq(r.follow_request, USER_REQUEST_STATE_SENT);
     fix_disconnect(arg);
     fix_connect(arg, OWNER, VIEWER, "follow", "NULL");
     fix_connect(arg, OWNER, VIEWER, "request", "NULL");
+    fix_connect(arg, OWNER, VIEWER, "follow_request", "NULL");
     fix_connect(arg, OWNER, VIEWER, "mute", "NULL");
     r = relation(rq, VIEWER, OWNER);
     cr_assert(!r.following && r.followed_by && !r.friend && !r.blocked && !r.muted, "who mutes us is not told");
     cr_assert_eq(r.request, USER_REQUEST_STATE_RECEIVED);
+    cr_assert_eq(r.follow_request, USER_REQUEST_STATE_RECEIVED);
     fix_connect(arg, OWNER, VIEWER, "friend", "NULL");
     fix_connect(arg, VIEWER, OWNER, "friend", "NULL");
     cr_assert(relation(rq, VIEWER, OWNER).friend);
@@ -161,6 +164,7 @@ static sut_status relations(sut_request *rq, void *arg)
     fix_disconnect(arg);
     fix_connect(arg, OWNER, VIEWER, "block", "now() + interval '1 h'");
     cr_assert_eq(fix_get(rq, VIEWER, OWNER, NULL), SUT_ERR_NOT_FOUND);
+    cr_assert_eq(fix_get(rq, OWNER, VIEWER, NULL), SUT_ERR_NOT_FOUND, "each is invisible to the other");
     cr_assert_eq(fix_get(rq, 0, OWNER, NULL), 0, "whoever is not logged in is nobody in particular");
     return 0;
 }

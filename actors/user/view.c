@@ -13,17 +13,14 @@ enum { /* in the order of USER_VIEW_COLUMNS */
        LOCATION,
        WEBSITE,
        BIRTH_DATE,
-       SHOW_BIRTH_DATE,
-       SHOW_LOCATION,
-       SHOW_WEBSITE,
-       FOLLOWER_COUNT,
+       PRIVACY,
+       FOLLOWER_COUNT = PRIVACY + USER_PRIVACY_COLUMN_COUNT,
        FOLLOWING_COUNT,
        POST_COUNT,
        CREATED_AT,
        UPDATED_AT
 };
 
-/* What is stored was validated when it came in; a value of a later version hides. */
 static user_audience audience(const sut_pg_result *r, int row, int col, user_audience unsaid)
 {
     if (sut_pg_is_null(r, row, col))
@@ -35,10 +32,22 @@ static user_audience audience(const sut_pg_result *r, int row, int col, user_aud
     return USER_AUDIENCE_NOBODY;
 }
 
-static bool may_see(user_audience who, bool owner, unsigned ties)
+user_privacy user_privacy_read(const sut_pg_result *r, int row, int col)
 {
-    if (owner)
-        return true;
+    return (user_privacy){
+        .birth_date = audience(r, row, col, USER_AUDIENCE_NOBODY),
+        .location = audience(r, row, col + 1, USER_AUDIENCE_EVERYONE),
+        .website = audience(r, row, col + 2, USER_AUDIENCE_EVERYONE),
+        .followers = audience(r, row, col + 3, USER_AUDIENCE_EVERYONE),
+        .friends = audience(r, row, col + 4, USER_AUDIENCE_EVERYONE),
+        .mentions = audience(r, row, col + 5, USER_AUDIENCE_EVERYONE),
+        .friend_requests = audience(r, row, col + 6, USER_AUDIENCE_EVERYONE),
+        .private_account = !sut_pg_is_null(r, row, col + 7) && !sut_str_is(sut_pg_get_text(r, row, col + 7), "false"),
+    };
+}
+
+bool user_audience_has(user_audience who, unsigned ties)
+{
     switch (who) {
     case USER_AUDIENCE_EVERYONE: return true;
     case USER_AUDIENCE_FOLLOWERS: return (ties & (USER_TIE_FOLLOWS | USER_TIE_FRIEND)) != 0;
@@ -46,6 +55,11 @@ static bool may_see(user_audience who, bool owner, unsigned ties)
     case USER_AUDIENCE_NOBODY: return false;
     }
     return false;
+}
+
+static bool may_see(user_audience who, bool owner, unsigned ties)
+{
+    return owner || user_audience_has(who, ties);
 }
 
 static void show_text(const sut_pg_result *r, int row, int col, bool visible, sut_str *out, uint8_t *has)
@@ -57,42 +71,59 @@ static void show_text(const sut_pg_result *r, int row, int col, bool visible, su
     *has = out->ptr ? SUT_PRESENT : SUT_NULL;
 }
 
-static sut_status add_relation(sut_request *rq, unsigned ties, user_profile *out)
+static user_request_state request_state(unsigned ties, unsigned sent, unsigned received)
+{
+    return ties & sent       ? USER_REQUEST_STATE_SENT
+           : ties & received ? USER_REQUEST_STATE_RECEIVED
+                             : USER_REQUEST_STATE_NONE;
+}
+
+user_relation *user_relation_of(sut_request *rq, unsigned ties)
 {
     user_relation *rel = SUT_REQUEST_NEW(rq, user_relation);
     if (!rel)
-        return -ENOMEM;
+        return NULL;
     *rel = (user_relation){
         .following = (ties & USER_TIE_FOLLOWS) != 0,
         .followed_by = (ties & USER_TIE_FOLLOWED_BY) != 0,
         .friend = (ties & USER_TIE_FRIEND) != 0,
-        .request = ties & USER_TIE_ASKED      ? USER_REQUEST_STATE_SENT
-                   : ties & USER_TIE_ASKED_BY ? USER_REQUEST_STATE_RECEIVED
-                                              : USER_REQUEST_STATE_NONE,
+        .request = (int32_t)request_state(ties, USER_TIE_ASKED, USER_TIE_ASKED_BY),
+        .follow_request = (int32_t)request_state(ties, USER_TIE_FOLLOW_ASKED, USER_TIE_FOLLOW_ASKED_BY),
         .blocked = (ties & USER_TIE_BLOCKS) != 0,
         .muted = (ties & USER_TIE_MUTES) != 0,
     };
-    out->relation = rel;
-    out->has_relation = SUT_PRESENT;
-    return 0;
+    return rel;
 }
 
-typedef struct shown {
-    user_audience birth_date, location, website;
-} shown;
+static sut_status add_relation(sut_request *rq, unsigned ties, user_profile *out)
+{
+    out->relation = user_relation_of(rq, ties);
+    out->has_relation = SUT_PRESENT;
+    return out->relation ? 0 : -ENOMEM;
+}
 
-static sut_status add_privacy(sut_request *rq, shown s, user_profile *out)
+static sut_status add_privacy(sut_request *rq, const user_privacy *s, user_profile *out)
 {
     user_privacy_settings *p = SUT_REQUEST_NEW(rq, user_privacy_settings);
     if (!p)
         return -ENOMEM;
     *p = (user_privacy_settings){
-        .birth_date = (int32_t)s.birth_date,
-        .location = (int32_t)s.location,
-        .website = (int32_t)s.website,
+        .birth_date = (int32_t)s->birth_date,
+        .location = (int32_t)s->location,
+        .website = (int32_t)s->website,
+        .followers = (int32_t)s->followers,
+        .friends = (int32_t)s->friends,
+        .mentions = (int32_t)s->mentions,
+        .friend_requests = (int32_t)s->friend_requests,
+        .private_account = s->private_account,
         .has_birth_date = SUT_PRESENT,
         .has_location = SUT_PRESENT,
         .has_website = SUT_PRESENT,
+        .has_followers = SUT_PRESENT,
+        .has_friends = SUT_PRESENT,
+        .has_mentions = SUT_PRESENT,
+        .has_friend_requests = SUT_PRESENT,
+        .has_private_account = SUT_PRESENT,
     };
     out->privacy_settings = p;
     out->has_privacy_settings = SUT_PRESENT;
@@ -102,11 +133,7 @@ static sut_status add_privacy(sut_request *rq, shown s, user_profile *out)
 sut_status user_view_fill(sut_request *rq, const sut_pg_result *r, int row, int64_t viewer_id, unsigned ties,
                           user_profile *out)
 {
-    shown s = {
-        .birth_date = audience(r, row, SHOW_BIRTH_DATE, USER_AUDIENCE_NOBODY),
-        .location = audience(r, row, SHOW_LOCATION, USER_AUDIENCE_EVERYONE),
-        .website = audience(r, row, SHOW_WEBSITE, USER_AUDIENCE_EVERYONE),
-    };
+    user_privacy s = user_privacy_read(r, row, PRIVACY);
     *out = (user_profile){
         .user_id = sut_pg_get_i64(r, row, USER_ID),
         .username = sut_pg_get_text(r, row, USERNAME),
@@ -127,6 +154,6 @@ sut_status user_view_fill(sut_request *rq, const sut_pg_result *r, int row, int6
         out->birth_date = sut_pg_get_date(r, row, BIRTH_DATE);
     }
     if (owner)
-        return add_privacy(rq, s, out);
+        return add_privacy(rq, &s, out);
     return viewer_id ? add_relation(rq, ties, out) : 0;
 }
