@@ -128,7 +128,7 @@ static sut_status end(sut_request *rq, sut_pg_tx *tx, void *arg)
 
 static sut_status drop(sut_request *rq, sending *s, const char *why)
 {
-    sut_log(SUT_INFO, "auth", "mail.dropped", SUT_KV("id", s->id), SUT_KV("why", why));
+    sut_log(SUT_INFO, "auth", "mail.dropped", SUT_KV("mail_id", s->id), SUT_KV("why", why));
     s->outcome = "dropped";
     return sut_pg_tx_run(rq, end, s);
 }
