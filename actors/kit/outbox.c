@@ -222,7 +222,7 @@ static sut_status s_round(sut_outbox *o, sut_request *rq, bool *over)
         st = sut_outbox_send(o, rq, &idle);
     if (st)
         return st;
-    if (!idle)
+    if (!idle || (o->stopping && o->woken)) /* what was committed while this one looked is sent before the end */
         return 0;
     *over = o->stopping;
     return *over ? 0 : sut_outbox_pause(o, rq, o->poll_ms, true);

@@ -6,6 +6,7 @@
 #include "periodic.h"
 #include "pg_port.h"
 #include "redis/redis.h"
+#include "transfer.h"
 #include "work.h"
 
 #include "base/clock.h"
@@ -130,6 +131,7 @@ sut_runtime *sut_runtime_free(sut_runtime *rt)
         return NULL;
     sut_periodics_free(rt);
     sut_outbox_free(rt);
+    rt->transfers = sut_transfers_free(rt->transfers);
     rt->redis = sut_redis_free(rt->redis);
     rt->pg = sut_pg_free(rt->pg);
     rt->work = sut_work_pool_free(rt->work);

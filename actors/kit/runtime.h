@@ -14,6 +14,7 @@ struct sut_client;
 struct sut_pg;
 struct sut_redis;
 struct sut_work_pool;
+struct sut_transfers;
 struct sut_method_stats;
 struct sut_outbox;
 struct sut_consumers;
@@ -36,6 +37,7 @@ typedef struct sut_runtime {
     struct sut_redis *redis;   /* NULL: the actor has none */
     struct sut_work_pool *work;
     struct sut_work_pool *work_slow;            /* made with the first job */
+    struct sut_transfers *transfers;            /* made with the first one */
     struct sut_method_stats *stats;             /* one an entry; never freed, since metrics are not */
     sut_strmap *breakers;                       /* by service that we call */
     struct sut_outbox *outbox;                  /* NULL: it does not run */
