@@ -21,8 +21,8 @@ static unsigned s_sending;
 static const sut_pg_stmt s_find = {
     "auth_mail_find",
     "SELECT m.kind, m.email, m.token_hash, m.created_at, u.username, m.ended_at IS NOT NULL OR m.used_at IS NOT NULL "
-    "OR "
-    "m.expires_at <= now() OR u.id IS NULL OR (m.kind = 'verify' AND u.is_verified) FROM mails m LEFT JOIN users u ON "
+    "OR m.expires_at <= now() OR u.id IS NULL OR (m.kind = 'verify' AND u.is_verified) FROM mails m LEFT JOIN users u "
+    "ON "
     "u.email = m.email AND u.status = 'active' WHERE m.id = $1",
     1};
 

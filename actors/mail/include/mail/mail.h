@@ -37,7 +37,7 @@ typedef struct sut_mailer_settings {
     const char *smtp_user, *smtp_password;
     const char *smtp_tls;     /* "required" (STARTTLS for smtp://) or "off" */
     const char *smtp_ca_file; /* PEM; absent: the system's */
-    const char *from;         /* `Name <address>` or `address` */
+    const char *from;         /* `Name <address>` or `address`; may be absent for files only */
     const char *folder;       /* where files go; made if missing */
 } sut_mailer_settings;
 
