@@ -1,11 +1,13 @@
 /* Rows of users. */
 #include "auth.h"
+#include "mail.h"
 
 #include "kit/event.h"
 
-static const sut_pg_stmt s_by_email = {
-    "auth_account_by_email",
-    "SELECT id, email, password_hash, username, display_name, status, level FROM users WHERE email = $1", 1};
+static const sut_pg_stmt s_by_email = {"auth_account_by_email",
+                                       "SELECT id, email, password_hash, username, display_name, status, level, "
+                                       "is_verified, password_version FROM users WHERE email = $1",
+                                       1};
 
 static const sut_pg_stmt s_insert = {
     "auth_account_insert",
@@ -38,6 +40,8 @@ sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *o
         .display_name = sut_pg_get_text(r, 0, 4),
         .status = status_of(sut_pg_get_text(r, 0, 5)),
         .level = sut_pg_get_i32(r, 0, 6),
+        .is_verified = sut_pg_get_bool(r, 0, 7),
+        .password_version = sut_pg_get_i64(r, 0, 8),
     };
     return 0;
 }
@@ -61,7 +65,8 @@ sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *tak
 static const sut_pg_stmt s_activate = {
     "auth_account_activate",
     "UPDATE users u SET status = 'active', username = $2, updated_at = now() FROM (SELECT id, status FROM users WHERE "
-    "id = $1 AND status <> 'undoing' FOR UPDATE) old WHERE u.id = old.id RETURNING u.level, old.status = 'pending'",
+    "id = $1 AND status <> 'undoing' FOR UPDATE) old WHERE u.id = old.id RETURNING u.level, old.status = 'pending', "
+    "u.email",
     2};
 
 sut_status auth_account_activate(sut_request *rq, sut_pg_tx *tx, auth_account *account, bool *active)
@@ -83,5 +88,7 @@ sut_status auth_account_activate(sut_request *rq, sut_pg_tx *tx, auth_account *a
         event.display_name = account->display_name;
         event.has_display_name = SUT_PRESENT;
     }
-    return sut_emit(rq, tx, &auth_user_registered_event, &event, NULL);
+    sut_str email = sut_pg_get_text(r, 0, 2);
+    st = sut_emit(rq, tx, &auth_user_registered_event, &event, NULL);
+    return st != 0 ? st : auth_mail_ask(rq, tx, AUTH_MAIL_VERIFY, email, NULL);
 }

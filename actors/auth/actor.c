@@ -2,6 +2,7 @@
 #include "auth.h"
 
 #include "auth_migrations.h"
+#include "mail.h"
 #include "password.h"
 
 #include "base/log.h"
@@ -55,6 +56,52 @@ static const sut_setting s_settings[] = {
      .min = 60,
      .max = 31536000,
      .doc = "Seconds that a refresh token holds"},
+    {.name = "REQUIRE_VERIFIED_EMAIL",
+     .type = SUT_SET_BOOL,
+     .offset = offsetof(auth_settings, require_verified),
+     .fallback = "false",
+     .doc = "No login, and no refresh, before the address is confirmed"},
+    {.name = "PUBLIC_URL",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, public_url),
+     .fallback = "http://localhost:3000",
+     .doc = "Where people reach this system; links in mails begin with it"},
+    {.name = "SMTP_URL",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, smtp_url),
+     .fallback = "",
+     .doc = "Mail server: smtp://host:port or smtps://host:port; empty: mails are files in MAIL_DIR"},
+    {.name = "SMTP_USER",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, smtp_user),
+     .fallback = "",
+     .doc = "User at the mail server; empty: none"},
+    {.name = "SMTP_PASSWORD",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, smtp_password),
+     .fallback = "",
+     .secret = true,
+     .doc = "Password at the mail server"},
+    {.name = "SMTP_TLS",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, smtp_tls),
+     .fallback = "required",
+     .doc = "required: STARTTLS or nothing is sent; off: in the clear if the server has no TLS"},
+    {.name = "SMTP_CA_FILE",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, smtp_ca_file),
+     .fallback = "",
+     .doc = "PEM file of who signs the mail server's certificate; empty: the system's"},
+    {.name = "MAIL_FROM",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, mail_from),
+     .fallback = "",
+     .doc = "Sender of mails, `Name <address>`; must be given with SMTP_URL"},
+    {.name = "MAIL_DIR",
+     .type = SUT_SET_STRING,
+     .offset = offsetof(auth_settings, mail_dir),
+     .fallback = "mail",
+     .doc = "Where mails go as .eml files without SMTP_URL: the newest 1,000"},
 };
 
 static const sut_periodic s_periodics[] = {
@@ -62,12 +109,40 @@ static const sut_periodic s_periodics[] = {
     {.name = "auth.cleanup", .fn = auth_cleanup, .every_ms = 60000},
 };
 
+/* Links are made by putting a path behind it. */
+static bool public_url_valid(const char *url)
+{
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0, len = strlen(url);
+    for (const char *c = url; *c; c++)
+        if (*c <= ' ' || *c > '~' || strchr("\"'<>\\#?`{}", *c))
+            return false;
+    return scheme && len > scheme && len <= 200 && url[len - 1] != '/';
+}
+
+static void make_mailer(void)
+{
+    char error[512];
+    const sut_mailer_settings set = {.smtp_url = auth_config.smtp_url,
+                                     .smtp_user = auth_config.smtp_user,
+                                     .smtp_password = auth_config.smtp_password,
+                                     .smtp_tls = auth_config.smtp_tls,
+                                     .smtp_ca_file = auth_config.smtp_ca_file,
+                                     .from = auth_config.mail_from,
+                                     .folder = auth_config.mail_dir};
+    if (!public_url_valid(auth_config.public_url))
+        sut_program_die(SUT_EXIT_CONFIG,
+                        "PUBLIC_URL must be http:// or https:// and a host, without a slash at its end");
+    if (sut_mailer_new(&auth_mailer, &set, error, sizeof error) != 0)
+        sut_program_die(SUT_EXIT_CONFIG, "%s", error);
+}
+
 static sut_status on_start(sut_request *rq, void *arg)
 {
     char error[256];
     (void)arg;
     if (sut_keyring_load(&auth_keys, auth_config.jwt_keys, auth_config.jwt_secret, error, sizeof error) != 0)
         sut_program_die(SUT_EXIT_CONFIG, "%s", error);
+    make_mailer();
     auth_token_rules = (sut_token_rules){auth_config.jwt_issuer, auth_config.jwt_audience};
     if (auth_password_init((int)auth_config.bcrypt_cost) != 0)
         return sut_fail_internal(rq, "libxcrypt does not know $2b$");

@@ -16,6 +16,9 @@ typedef struct auth_settings {
     int64_t bcrypt_cost;
     int64_t access_ttl_s;
     int64_t refresh_ttl_s;
+    bool require_verified; /* REQUIRE_VERIFIED_EMAIL */
+    const char *public_url;
+    const char *smtp_url, *smtp_user, *smtp_password, *smtp_tls, *smtp_ca_file, *mail_from, *mail_dir;
 } auth_settings;
 
 extern auth_settings auth_config;
@@ -39,13 +42,16 @@ typedef struct auth_account {
     sut_str email, password_hash, username, display_name;
     auth_status status;
     int32_t level;
+    bool is_verified;
+    int64_t password_version; /* grows with each change of the password */
 } auth_account;
 
 /* By address, as normalised by the schema (trimmed, lower case). `*found` false: there is none. */
 SUT_MUST_CHECK sut_status auth_account_by_email(sut_request *rq, sut_str email, auth_account *out, bool *found);
 /* Inserts a pending account and sets out->id; `*taken`: the address has one already. */
 SUT_MUST_CHECK sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *taken);
-/* Activates an account whose profile exists, sets its level, and publishes user.registered if it was not active before.
+/* Activates an account whose profile exists, sets its level, and, if it was not active before, publishes
+ * user.registered and asks for the mail that confirms its address.
  * `*active` false: its registration is being given up, or it is gone. */
 SUT_MUST_CHECK sut_status auth_account_activate(sut_request *rq, sut_pg_tx *tx, auth_account *account, bool *active);
 
@@ -84,6 +90,10 @@ sut_str auth_present_name(sut_request *rq, int64_t user_id, sut_str known);
 /* Revokes one session, or all of the user's if `session_id` is absent, numbers that for the edges, and publishes
  * session.revoked for each. The last thing in its transaction: it takes the lock of decision 6. */
 SUT_MUST_CHECK sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id);
+
+/* As auth_session_revoke, for all of the user's but `session_id` (absent: for all). */
+SUT_MUST_CHECK sut_status auth_session_revoke_others(sut_request *rq, sut_pg_tx *tx, int64_t user_id,
+                                                     sut_str session_id);
 
 /* ---- mirror.c: session:<user_id> in Redis, as the seed has it ---- */
 

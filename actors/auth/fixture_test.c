@@ -6,6 +6,7 @@
 #include "base/clock.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static sut_status create(sut_request *rq, fix_user_actor *u, const user_profile_create_in *in,
@@ -56,6 +57,8 @@ void fix_run(sut_request_fn body)
     setenv("REDIS_URL", f.redis.url, 1);
     setenv("JWT_SECRET", "a secret of more than thirty-two bytes", 1);
     setenv("BCRYPT_COST", "4", 0);
+    snprintf(f.mail_dir, sizeof f.mail_dir, "%s/mail", f.redis.dir);
+    setenv("MAIL_DIR", f.mail_dir, 1);
     sut_test_on_remote(user_actor, &f.user);
     sut_status st = sut_test_actor(&actor, body, &f);
     sut_test_redis_remove(&f.redis);
@@ -66,6 +69,15 @@ void fix_run(sut_request_fn body)
 const char *fix_sql(fix *f, const char *sql)
 {
     return sut_test_postgres_sql(&f->pg, sql);
+}
+
+const sut_consumer *fix_consumer(const char *subject)
+{
+    for (size_t i = 0; i < auth_consumer_entry_count; i++)
+        if (strcmp(auth_consumer_entries[i].consumer->event->subject, subject) == 0)
+            return auth_consumer_entries[i].consumer;
+    cr_assert_fail("no consumer of %s", subject);
+    return NULL;
 }
 
 int fix_register(sut_request *rq, const char *email, const char *password, const char *name, auth_tokens *out,

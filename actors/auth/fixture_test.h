@@ -23,6 +23,7 @@ typedef struct fix {
     sut_test_postgres pg;
     sut_test_redis redis;
     fix_user_actor user;
+    char mail_dir[96]; /* where mails go */
 } fix;
 
 /* Runs `body` (arg: a fix) in an actor of its own, and everything is removed afterwards. */
@@ -30,6 +31,9 @@ void fix_run(sut_request_fn body);
 /* The first value that the SQL gives. */
 const char *fix_sql(fix *f, const char *sql);
 #define FIX_COUNT(f, sql) (atoi(fix_sql((f), "SELECT count(*) FROM " sql)))
+
+/* The consumer of this subject. */
+const sut_consumer *fix_consumer(const char *subject);
 
 #define FIX_PASSWORD "correct horse battery"
 

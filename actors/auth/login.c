@@ -1,6 +1,7 @@
 /* auth.login: an unknown address and a wrong password take the same time and read the same. */
 #include "auth.h"
 #include "auth_service.h"
+#include "mail.h"
 
 #include "kit/event.h"
 #include "password.h"
@@ -9,8 +10,11 @@ static const sut_pg_stmt s_rehash = {
     "auth_login_rehash", "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1 AND password_hash = $3",
     3};
 
-/* So that a user's events are numbered as they happened. */
-static const sut_pg_stmt s_lock = {"auth_login_lock", "SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", 1};
+/* So that a user's events are numbered as they happened, and so that a password that was changed since it was checked
+ * opens no session: whoever changes it holds the row while all sessions end. */
+static const sut_pg_stmt s_lock = {
+    "auth_login_lock",
+    "SELECT 1 FROM users WHERE id = $1 AND password_version = $2 AND status = 'active' FOR NO KEY UPDATE", 2};
 
 typedef struct login {
     const auth_account *account;
@@ -18,10 +22,19 @@ typedef struct login {
     auth_grant grant;
 } login;
 
+static sut_status bad_credentials(sut_request *rq)
+{
+    return sut_fail(rq, AUTH_ERR_BAD_CREDENTIALS, "The address or the password is wrong.");
+}
+
 static sut_status open_session(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     login *l = arg;
-    sut_status st = sut_pg_queue(tx, &s_lock, SUT_PG_PARAMS(sut_pg_i64(l->account->id)));
+    const sut_pg_result *r;
+    sut_status st = sut_pg_exec(
+        tx, &s_lock, SUT_PG_PARAMS(sut_pg_i64(l->account->id), sut_pg_i64(l->account->password_version)), &r);
+    if (st == 0 && sut_pg_rows(r) == 0)
+        st = bad_credentials(rq);
     if (st == 0 && l->new_hash.ptr)
         st = sut_pg_queue(tx, &s_rehash,
                           SUT_PG_PARAMS(sut_pg_i64(l->account->id), sut_pg_text(l->new_hash),
@@ -32,6 +45,14 @@ static sut_status open_session(sut_request *rq, sut_pg_tx *tx, void *arg)
         return st;
     const auth_user_logged_in event = {.user_id = l->account->id, .session = sut_str_from(l->grant.session_id)};
     return sut_emit(rq, tx, &auth_user_logged_in_event, &event, NULL);
+}
+
+/* The password was right, so this tells its owner only. */
+static sut_status unverified(sut_request *rq, const auth_account *account)
+{
+    auth_mail_asking asking = {.kind = AUTH_MAIL_VERIFY, .email = account->email};
+    sut_status st = auth_mail_ask_alone(rq, &asking);
+    return st != 0 ? st : sut_fail(rq, AUTH_ERR_EMAIL_UNVERIFIED, "The address must be confirmed first: see the mail.");
 }
 
 sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *out)
@@ -45,9 +66,11 @@ sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *
     if (st != 0)
         return st;
     if (!matches)
-        return sut_fail(rq, AUTH_ERR_BAD_CREDENTIALS, "The address or the password is wrong.");
+        return bad_credentials(rq);
     if (account.status != AUTH_ACTIVE)
         return sut_fail_retry(rq, AUTH_ERR_ACCOUNT_PENDING, 5000, "The registration is not finished; try again soon.");
+    if (auth_config.require_verified && !account.is_verified)
+        return unverified(rq, &account);
     login l = {.account = &account, .grant = {.user_id = account.id, .level = account.level}};
     if (auth_password_outdated(account.password_hash)) {
         if ((st = auth_password_hash(rq, in->password, hash)) != 0)

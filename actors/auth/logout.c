@@ -33,7 +33,7 @@ sut_status auth_logout(sut_request *rq, const auth_logout_in *in, auth_logout_ou
 
 static const sut_pg_stmt s_live = {
     "auth_session_live",
-    "SELECT u.level FROM sessions s JOIN users u ON u.id = s.user_id "
+    "SELECT u.level, u.is_verified FROM sessions s JOIN users u ON u.id = s.user_id "
     "WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.status = 'active'",
     2};
 
@@ -67,6 +67,7 @@ sut_status auth_verify(sut_request *rq, const auth_verify_in *in, auth_verify_ou
     *out = (auth_verify_out){
         .valid = true,
         .user_id = claims.user_id,
+        .is_verified = sut_pg_get_bool(r, 0, 1),
         .permissions = sut_pg_get_i32(r, 0, 0),
         .expires_at = claims.expires_at * 1000000,
     };

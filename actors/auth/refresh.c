@@ -10,7 +10,7 @@
 static const sut_pg_stmt s_find = {
     "auth_refresh_find",
     "SELECT s.id, s.user_id, u.level, u.username, u.email, t.used_at IS NOT NULL, "
-    "s.revoked_at IS NOT NULL OR u.status <> 'active', t.expires_at < now() "
+    "s.revoked_at IS NOT NULL OR u.status <> 'active', t.expires_at < now(), u.is_verified "
     "FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id "
     "WHERE t.token_hash = $1 AND t.purpose = 'refresh' FOR UPDATE OF s, t",
     1};
@@ -20,7 +20,7 @@ static const sut_pg_stmt s_use = {"auth_refresh_use", "UPDATE tokens SET used_at
 static const sut_pg_stmt s_seen = {"auth_refresh_seen",
                                    "UPDATE sessions SET last_seen_at = now(), expires_at = $2 WHERE id = $1", 2};
 
-typedef enum { EXCHANGED, UNKNOWN, EXPIRED, REUSED } verdict;
+typedef enum { EXCHANGED, UNKNOWN, EXPIRED, UNVERIFIED, REUSED } verdict;
 
 typedef struct exchange {
     sut_str hash;
@@ -35,7 +35,9 @@ static verdict judge(const sut_pg_result *r)
         return UNKNOWN;
     if (sut_pg_get_bool(r, 0, 5))
         return REUSED;
-    return sut_pg_get_bool(r, 0, 7) ? EXPIRED : EXCHANGED;
+    if (sut_pg_get_bool(r, 0, 7))
+        return EXPIRED;
+    return auth_config.require_verified && !sut_pg_get_bool(r, 0, 8) ? UNVERIFIED : EXCHANGED;
 }
 
 static sut_status rotate(sut_request *rq, sut_pg_tx *tx, exchange *x)
@@ -56,7 +58,7 @@ static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
     if (st != 0)
         return st;
     x->verdict = judge(r);
-    if (x->verdict == UNKNOWN || x->verdict == EXPIRED)
+    if (x->verdict != EXCHANGED && x->verdict != REUSED)
         return 0;
     sut_str session = sut_pg_get_text(r, 0, 0);
     if (session.len >= sizeof x->grant.session_id)
@@ -75,6 +77,8 @@ static sut_status refuse(sut_request *rq, const exchange *x)
 {
     if (x->verdict == EXPIRED)
         return sut_fail(rq, AUTH_ERR_TOKEN_EXPIRED, "The refresh token has expired; log in again.");
+    if (x->verdict == UNVERIFIED)
+        return sut_fail(rq, AUTH_ERR_EMAIL_UNVERIFIED, "The address must be confirmed first: see the mail.");
     if (x->verdict == UNKNOWN)
         return sut_fail(rq, AUTH_ERR_TOKEN_INVALID, "This is no valid refresh token; log in again.");
     sut_log(SUT_WARN, "auth", "refresh.reused", SUT_KV_I("user_id", x->grant.user_id));

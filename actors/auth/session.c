@@ -36,6 +36,12 @@ static const sut_pg_stmt s_revoke = {
     "WHERE user_id = $1 AND revoked_at IS NULL AND ($2::text IS NULL OR id = $2) RETURNING id), " NUMBER_ENDED_SQL,
     2};
 
+static const sut_pg_stmt s_revoke_others = {
+    "auth_session_revoke_others",
+    "WITH ended AS (UPDATE sessions SET revoked_at = now() "
+    "WHERE user_id = $1 AND revoked_at IS NULL AND ($2::text IS NULL OR id <> $2) RETURNING id), " NUMBER_ENDED_SQL,
+    2};
+
 /* session.revoked, for each row of what NUMBER_ENDED_SQL returned. */
 static sut_status publish_ended(sut_request *rq, sut_pg_tx *tx, int64_t user_id, const sut_pg_result *r)
 {
@@ -114,5 +120,12 @@ sut_status auth_session_revoke(sut_request *rq, sut_pg_tx *tx, int64_t user_id, 
 {
     const sut_pg_result *r;
     sut_status st = sut_pg_exec(tx, &s_revoke, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
+    return st != 0 ? st : publish_ended(rq, tx, user_id, r);
+}
+
+sut_status auth_session_revoke_others(sut_request *rq, sut_pg_tx *tx, int64_t user_id, sut_str session_id)
+{
+    const sut_pg_result *r;
+    sut_status st = sut_pg_exec(tx, &s_revoke_others, SUT_PG_PARAMS(sut_pg_i64(user_id), sut_pg_text(session_id)), &r);
     return st != 0 ? st : publish_ended(rq, tx, user_id, r);
 }

@@ -11,7 +11,7 @@
 static sut_status renamed(sut_request *rq, const auth_tokens *who, const char *name, int64_t version)
 {
     const user_user_updated event = {.user_id = who->user_id, .version = version, .username = sut_str_from(name)};
-    return sut_test_deliver(rq, auth_consumer_entries[0].consumer, &event, NULL, NULL);
+    return sut_test_deliver(rq, fix_consumer("user.updated"), &event, NULL, NULL);
 }
 
 static sut_status follows(sut_request *rq, void *arg)

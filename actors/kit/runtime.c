@@ -135,6 +135,7 @@ sut_runtime *sut_runtime_free(sut_runtime *rt)
     rt->redis = sut_redis_free(rt->redis);
     rt->pg = sut_pg_free(rt->pg);
     rt->work = sut_work_pool_free(rt->work);
+    rt->work_slow = sut_work_pool_free(rt->work_slow);
     s_free_breakers(rt->breakers);
     s_free_requests(&rt->idle);
     sut_hook_remove(&rt->hook);

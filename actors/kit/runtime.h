@@ -36,6 +36,7 @@ typedef struct sut_runtime {
     struct sut_pg *pg;         /* NULL: the actor has none */
     struct sut_redis *redis;   /* NULL: the actor has none */
     struct sut_work_pool *work;
+    struct sut_work_pool *work_slow;            /* made with the first job */
     struct sut_transfers *transfers;            /* made with the first one */
     struct sut_method_stats *stats;             /* one an entry; never freed, since metrics are not */
     sut_strmap *breakers;                       /* by service that we call */

@@ -182,9 +182,8 @@ static void s_abandon(sut_work_pool *p, s_job *job)
         job->rq = NULL;
 }
 
-sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job_bytes, size_t size)
+static sut_status s_work(sut_request *rq, sut_work_pool *p, sut_work_fn fn, void *job_bytes, size_t size)
 {
-    sut_work_pool *p = rq->runtime->work;
     if (size > SUT_WORK_JOB_MAX)
         return sut_fail_internal(rq, "a job of %zu bytes is over the limit of %u", size, (unsigned)SUT_WORK_JOB_MAX);
     s_job *job = calloc(1, sizeof(*job) + size);
@@ -210,4 +209,17 @@ sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job_bytes, size_t siz
     memcpy(job_bytes, job->bytes, size);
     s_job_free(job);
     return 0;
+}
+
+sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job, size_t job_size)
+{
+    return s_work(rq, rq->runtime->work, fn, job, job_size);
+}
+
+sut_status sut_work_slow(sut_request *rq, sut_work_fn fn, void *job, size_t job_size)
+{
+    sut_runtime *rt = rq->runtime;
+    sut_status st =
+        rt->work_slow ? 0 : sut_work_pool_new(&rt->work_slow, rt->loop, SUT_WORK_SLOW_THREADS, SUT_WORK_SLOW_QUEUE);
+    return st ? st : s_work(rq, rt->work_slow, fn, job, job_size);
 }

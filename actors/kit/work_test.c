@@ -320,3 +320,53 @@ Test(work, an_end_and_a_cancel_may_come_together, .timeout = 40)
 {
     cr_assert_eq(sut_test_actor(&fix_options, ends_together, NULL), 0);
 }
+
+static sut_status slow_child(sut_request *rq, void *arg)
+{
+    job *j = arg;
+    cr_assert_eq(sut_work_slow(rq, gated, j, sizeof(*j)), 0);
+    return 0;
+}
+
+typedef struct slow_one {
+    job j;
+    bool *done;
+} slow_one;
+
+static sut_status slow_fiber(sut_request *rq, void *arg)
+{
+    slow_one *one = *(slow_one **)arg;
+    (void)slow_child(rq, &one->j);
+    *one->done = true;
+    return 0;
+}
+
+static sut_status apart(sut_request *rq, void *arg)
+{
+    enum { COUNT = SUT_WORK_SLOW_THREADS };
+    slow_one all[COUNT];
+    bool done[COUNT] = {false};
+    job quick = {.in = 5};
+    (void)arg;
+    pthread_mutex_lock(&s_gate);
+    for (int i = 0; i < COUNT; i++) {
+        slow_one *one = &all[i];
+        all[i] = (slow_one){.j = {.in = i}, .done = &done[i]};
+        cr_assert_eq(sut_background(rq, "slow", slow_fiber, &one, sizeof one, 20000), 0);
+    }
+    while (atomic_load(&s_begun) < COUNT)
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+    cr_assert_eq(sut_work(rq, triple, &quick, sizeof quick), 0, "while all slow threads wait");
+    cr_assert_eq(quick.out, 15);
+    pthread_mutex_unlock(&s_gate);
+    for (int i = 0; i < COUNT; i++) {
+        fix_until(rq, &done[i]);
+        cr_assert_eq(all[i].j.out, 3 * i);
+    }
+    return 0;
+}
+
+Test(work, slow_jobs_keep_no_thread_from_others, .timeout = 30)
+{
+    cr_assert_eq(sut_test_actor(&fix_options, apart, NULL), 0);
+}

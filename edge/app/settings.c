@@ -25,7 +25,7 @@ const sut_setting edge_setting_table[] = {
      "what `aud` of a token must be; empty: anything"},
     {"CORS_ORIGINS", SUT_SET_STRING, OFFSET(cors_origins), "", 0, 0, false,
      "origins that browsers may call from, parted by commas; * for any"},
-    {"SUT_RATE_LIMITS", SUT_SET_STRING, OFFSET(rate_limits), "login=60/60,register=60/60", 0, 0, false,
+    {"SUT_RATE_LIMITS", SUT_SET_STRING, OFFSET(rate_limits), "login=60/60,mail=20/60,register=60/60", 0, 0, false,
      "requests/seconds for a class and client address (`default` for classes without a rule); off: no limits"},
     {"TRUSTED_PROXIES", SUT_SET_STRING, OFFSET(proxies), "127.0.0.1", 0, 0, false,
      "IPv4 addresses whose X-Forwarded-For is believed, parted by commas"},

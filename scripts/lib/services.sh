@@ -70,7 +70,8 @@ define_services() {
 
     service_env auth SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=auth SUT_SECRET_FILE="$keys/auth.secret" \
         AUTH_DATABASE_URL="$(database_url sut_auth auth_db)" REDIS_URL="$redis_url" \
-        SUT_JWT_KEYS="$SUT_SECRETS/jwt.keys"
+        SUT_JWT_KEYS="$SUT_SECRETS/jwt.keys" MAIL_DIR="$SUT_RUN_DIR/mail" \
+        PUBLIC_URL="${PUBLIC_URL:-http://127.0.0.1:$SUT_PORT_BASE}"
     service auth 'postgres redis broker' '' "$SUT_BIN/sut-auth"
     service_env user SUT_BROKER="$BROKER_ENDPOINT" SUT_NAME=user SUT_SECRET_FILE="$keys/user.secret" \
         USER_DATABASE_URL="$(database_url sut_user user_db)"

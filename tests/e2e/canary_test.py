@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 
+import smtp_sink
 import stack
 
 CHUNK = 1 << 20
@@ -47,6 +48,7 @@ class Canary(stack.StackTest):
         self.assertEqual(s.get("/api/auth/verify", token=token).status, 200)
         self.assertEqual(s.get(f"/api/users/profile/{made['user_id']}", token=token).status, 200)
         self.refused(email, password, token)
+        self.by_mail(email, token)
         self.broken()
         self.command_line(email, password)
         self.assertEqual(s.post("/api/auth/refresh", {"refresh_token": login["refresh_token"]}).code, "token_reused")
@@ -71,6 +73,23 @@ class Canary(stack.StackTest):
         self.assertEqual(s.post("/api/auth/refresh", {"refresh_token": self.plant("no refresh token")}).status, 401)
         self.assertEqual(s.get("/api/auth/verify", token=self.plant("no token")).status, 401)
         self.assertEqual(s.get("/api/auth/verify", headers={"Authorization": f"Basic {self.plant('basic')}"}).status, 401)
+
+    def by_mail(self, email, token):
+        """All that has a token of a mail in it; they are taken from the mails, the one place that has them."""
+        s = self.stack
+        folder = f"{s.run}/mail"
+        self.assertEqual(s.post("/api/auth/forgot-password", {"email": email}).status, 202)
+        other = {"email": f"{self.plant('unknown forgetful', self.personal)}@example.org"}
+        self.assertEqual(s.post("/api/auth/forgot-password", other).status, 202)
+        confirm, reset = stack.wait_until(lambda: len(smtp_sink.messages_in(folder)) == 2 and smtp_sink.messages_in(folder),
+                                          20, "two mails")
+        self.secret["token that confirms"], self.secret["token that resets"] = confirm.token, reset.token
+        self.assertEqual(s.post("/api/auth/verify-email", {"token": confirm.token}).status, 204)
+        wrong = {"token": reset.token, "new_password": self.plant("too long a password") * 4}
+        self.assertEqual(s.post("/api/auth/reset-password", wrong).status, 422)
+        self.assertEqual(s.post("/api/auth/verify-email", {"token": reset.token}).code, "link_invalid")
+        change = {"old_password": self.plant("wrong old password"), "new_password": self.plant("new password")}
+        self.assertEqual(s.post("/api/auth/change-password", change, token=token).code, "wrong_password")
 
     def broken(self):
         s = self.stack
@@ -174,14 +193,14 @@ class Canary(stack.StackTest):
         stores = {f"{s.run}/pg", f"{s.run}/redis"}
         everything = {**self.secret, **self.personal}
 
-        hits, searched = self.search(everything, stores | {f"{s.run}/secrets"})
+        hits, searched = self.search(everything, stores | {f"{s.run}/secrets", f"{s.run}/mail"})
         self.assertEqual(hits, [], "in plain sight")
         self.assertGreater(searched, 20)
         self.assertTrue(any(b"auth.login" in data for data in self.ring()), "nothing was captured: the search proves nothing")
         logs = "".join(s.log(name) for name in ("broker", "auth", "user", "edge"))
         self.assertIn("level=debug", logs, "debug output was not on: the search proves nothing")
 
-        hits, _ = self.search(self.secret, set())
+        hits, _ = self.search(self.secret, {f"{s.run}/mail"})
         self.assertEqual(hits, [], "in a store")
         address = {"address": self.personal["address"]}
         hits, _ = self.search(address, {f"{s.run}/secrets"})

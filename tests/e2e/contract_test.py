@@ -11,6 +11,7 @@ import time
 import unittest
 
 import jsonschema
+import smtp_sink
 import stack
 
 DOCUMENT = json.load(open(f"{stack.ROOT}/docs/api/openapi.json", encoding="utf-8"))
@@ -182,6 +183,53 @@ class Operations(Contract):
         resumed = self.ask("POST", "/api/auth/register", {**login, "username": "pending"})
         self.assertEqual(resumed.status, 201, resumed)
 
+    # ---- mails ----
+
+    def mailed(self, name, kind):
+        """The token of the newest mail of a kind to NAME@example.org."""
+        found = lambda: [m.token for m in smtp_sink.messages_in(f"{self.stack.run}/mail")
+                         if f"{name}@example.org" in m.to and f"/{kind}#token=" in m.part("plain")]
+        return stack.wait_until(found, 20, f"a mail to {name}")[-1]
+
+    def test_an_address_is_confirmed(self):
+        mailed = self.account("mailed")["access_token"]
+        for _ in range(2): # one was sent at registration, three an hour are
+            self.assertEqual(self.ask("POST", "/api/auth/verify-email/resend", token=mailed).status, 202)
+        reply = self.refused(429, "too_many_mails", "POST", "/api/auth/verify-email/resend", token=mailed)
+        self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
+        token = self.mailed("mailed", "verify-email")
+        self.refused(400, "link_invalid", "POST", "/api/auth/verify-email", {"token": token[:-1] + "x"})
+        self.refused(400, "link_invalid", "POST", "/api/auth/reset-password", {"token": token, "new_password": PASSWORD})
+        self.assertEqual(self.ask("POST", "/api/auth/verify-email", {"token": token}).status, 204)
+        self.assertEqual(self.ask("GET", "/api/auth/verify", token=mailed).json["is_verified"], True)
+        self.refused(410, "link_used", "POST", "/api/auth/verify-email", {"token": token})
+        self.assertEqual(self.ask("POST", "/api/auth/verify-email/resend", token=mailed).status, 202, "there is nothing to do")
+        self.invalid("/token", "POST", "/api/auth/verify-email", {"token": "short"})
+        self.invalid("/colour", "POST", "/api/auth/verify-email", {"token": token, "colour": "red"})
+
+    def test_a_password_is_forgotten_and_set_anew(self):
+        self.account("forgetful")
+        for name in ("forgetful", "nobody"):
+            reply = self.ask("POST", "/api/auth/forgot-password", {"email": f"{name}@example.org"})
+            self.assertEqual((reply.status, reply.json), (202, {"accepted": True}))
+        token, new = self.mailed("forgetful", "reset-password"), {"new_password": "another long one"}
+        for bad in ({"new_password": "short"}, {"new_password": "p" * 73}):
+            self.invalid("/new_password", "POST", "/api/auth/reset-password", {"token": token, **bad})
+        self.stack.psql("auth_db", "UPDATE mails SET expires_at = now() - interval '1 s' WHERE email = 'forgetful@example.org'")
+        self.refused(410, "link_expired", "POST", "/api/auth/reset-password", {"token": token, **new})
+        self.stack.psql("auth_db", "UPDATE mails SET expires_at = now() + interval '1 h' WHERE email = 'forgetful@example.org'")
+        self.assertEqual(self.ask("POST", "/api/auth/reset-password", {"token": token, **new}).status, 204)
+        self.refused(410, "link_used", "POST", "/api/auth/reset-password", {"token": token, **new})
+        self.invalid("/email", "POST", "/api/auth/forgot-password", {"email": "nobody"})
+
+    def test_a_password_is_changed(self):
+        who, body = self.account("changing")["access_token"], {"old_password": PASSWORD, "new_password": "another long one"}
+        self.refused(401, "unauthenticated", "POST", "/api/auth/change-password", body)
+        self.refused(403, "wrong_password", "POST", "/api/auth/change-password", {**body, "old_password": "x"}, token=who)
+        self.invalid("/new_password", "POST", "/api/auth/change-password", {**body, "new_password": "short"}, token=who)
+        self.assertEqual(self.ask("POST", "/api/auth/change-password", body, token=who).status, 204)
+        self.assertEqual(self.ask("GET", "/api/auth/verify", token=who).status, 200)
+
     # ---- who ----
 
     def test_tokens_that_are_none(self):
@@ -347,7 +395,7 @@ class Operations(Contract):
 
 
 class RateLimits(Contract):
-    settings = {"SUT_RATE_LIMITS": "login=3/60,register=4/60,default=20/60"}
+    settings = {"SUT_RATE_LIMITS": "login=3/60,mail=3/60,register=4/60,default=20/60"}
 
     def exhaust(self, verb, path, most, body=None, **more):
         for _ in range(most + 1):
@@ -363,6 +411,7 @@ class RateLimits(Contract):
         self.exhaust("POST", "/api/auth/login", 4, who)
         made = self.account("limited")
         self.exhaust("POST", "/api/auth/register", 5, {**who, "username": "nobody"})
+        self.exhaust("POST", "/api/auth/forgot-password", 4, {"email": "nobody@example.org"})
         profile = f"/api/users/profile/{made['user_id']}"
         self.assertEqual(self.ask("GET", profile).status, 200)
         self.exhaust("GET", profile, 21)
@@ -393,7 +442,8 @@ class ZZEverything(unittest.TestCase):
 
 # What cannot be brought about from outside, or only by what other suites do.
 UNREACHED = {
-    ("auth.logout", "429"), ("auth.verify", "429"), ("auth.refresh", "429"),  # classes that others have shown
+    ("auth.logout", "429"), ("auth.verify", "429"), ("auth.refresh", "429"), ("auth.verify_email", "429"),
+    ("auth.reset_password", "429"), ("auth.change_password", "429"),  # classes that others have shown
     ("auth.verify", "422"),  # its one field is the header, which the gate has looked at before
     ("user.profile_update", "404"),  # an account without profile: the saga makes sure that there is none
 }
