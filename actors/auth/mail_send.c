@@ -21,8 +21,8 @@ static unsigned s_sending;
 static const sut_pg_stmt s_find = {
     "auth_mail_find",
     "SELECT m.kind, m.email, m.token_hash, m.created_at, u.username, m.ended_at IS NOT NULL OR m.used_at IS NOT NULL "
-    "OR "
-    "m.expires_at <= now() OR u.id IS NULL OR (m.kind = 'verify' AND u.is_verified) FROM mails m LEFT JOIN users u ON "
+    "OR m.expires_at <= now() OR u.id IS NULL OR (m.kind = 'verify' AND u.is_verified) FROM mails m LEFT JOIN users u "
+    "ON "
     "u.email = m.email AND u.status = 'active' WHERE m.id = $1",
     1};
 
@@ -128,7 +128,7 @@ static sut_status end(sut_request *rq, sut_pg_tx *tx, void *arg)
 
 static sut_status drop(sut_request *rq, sending *s, const char *why)
 {
-    sut_log(SUT_INFO, "auth", "mail.dropped", SUT_KV("id", s->id), SUT_KV("why", why));
+    sut_log(SUT_INFO, "auth", "mail.dropped", SUT_KV("mail_id", s->id), SUT_KV("why", why));
     s->outcome = "dropped";
     return sut_pg_tx_run(rq, end, s);
 }

@@ -219,7 +219,8 @@ sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job, size_t job_size)
 sut_status sut_work_slow(sut_request *rq, sut_work_fn fn, void *job, size_t job_size)
 {
     sut_runtime *rt = rq->runtime;
-    sut_status st =
-        rt->work_slow ? 0 : sut_work_pool_new(&rt->work_slow, rt->loop, SUT_WORK_SLOW_THREADS, SUT_WORK_SLOW_QUEUE);
-    return st ? st : s_work(rq, rt->work_slow, fn, job, job_size);
+    sut_work_pool *p = rt->work_slow;
+    if (!p && sut_work_pool_new(&p, rt->loop, SUT_WORK_SLOW_THREADS, SUT_WORK_SLOW_QUEUE) == 0)
+        rt->work_slow = p;
+    return p ? s_work(rq, p, fn, job, job_size) : sut_fail_internal(rq, "threads for slow work cannot be made");
 }

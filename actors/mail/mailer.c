@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FILES_FROM "ShareUpTime <no-reply@localhost.localdomain>"
+
 static sut_metric s_mails[] = {
     [SUT_MAIL_SENT] = {.name = "sut_mails_total",
                        .help = "Mails by how sending ended; later: tried again.",
@@ -44,8 +46,9 @@ sut_status sut_mailer_new(sut_mailer **out, const sut_mailer_settings *settings,
         return -ENOMEM;
     }
     m->set = *settings;
-    if (!mail_address_parse(sut_str_from(settings->from), &m->from)) {
-        snprintf(error, error_size, "MAIL_FROM must be `Name <address>` or an address");
+    bool files = !settings->smtp_url[0];
+    if (!mail_address_parse(sut_str_from(files && !settings->from[0] ? FILES_FROM : settings->from), &m->from)) {
+        snprintf(error, error_size, "MAIL_FROM must be `Name <address>` or an address, and given where SMTP_URL is");
         st = -EINVAL;
     } else if (settings->smtp_url[0]) {
         st = mail_smtp_check(settings, error, error_size) ? 0 : -EINVAL;

@@ -48,6 +48,7 @@ static const struct {
     {SMTP(.smtp_password = "p"), "SMTP_USER"},
     {SMTP(.smtp_user = "u", .smtp_password = "p", .smtp_tls = "off"), "SMTP_TLS"},
     {SMTP(.from = "nobody"), "MAIL_FROM"},
+    {SMTP(.from = ""), "MAIL_FROM"},
     {SMTP(.from = "a <a@b.example>\nX: y"), "MAIL_FROM"},
     {SMTP(.smtp_url = ""), "MAIL_DIR"},
 };

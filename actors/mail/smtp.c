@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 #define CONNECT_MS 5000L
-#define TOTAL_MS   10000L
+#define TOTAL_MS   15000L
+#define ANSWER_S   10L /* for one answer; that to QUIT comes after TOTAL_MS, and may else take libcurl's two minutes */
 
 typedef struct smtp_job {
     const sut_mailer *m; /* its settings do not change */
@@ -130,6 +131,7 @@ static CURLcode set_up(CURL *easy, smtp_job *job, struct curl_slist *to)
     SET(CURLOPT_UPLOAD, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     SET(CURLOPT_TIMEOUT_MS, TOTAL_MS);
+    SET(CURLOPT_SERVER_RESPONSE_TIMEOUT, ANSWER_S);
     return code;
 }
 

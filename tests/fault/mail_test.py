@@ -180,9 +180,10 @@ class WrongSettings(stack.StackTest):
         for name in ("REDIS_URL", "SUT_BROKER", "SUT_NAME", "SUT_SECRET_FILE", "SUT_JWT_KEYS", "MAIL_DIR"):
             with open(f"{s.run}/sv/auth/env/{name}") as f:
                 env[name] = f.read()
-        for wrong in ({"SMTP_URL": "http://x"}, {"SMTP_URL": "smtp://x", "SMTP_USER": "u"}, {"MAIL_FROM": "nobody"},
+        for wrong in ({"MAIL_FROM": "a@b.example", "SMTP_URL": "http://x"}, {"SMTP_URL": "smtp://x", "MAIL_FROM": ""}, {"MAIL_FROM": "nobody"},
+                      {"MAIL_FROM": "a@b.example", "SMTP_URL": "smtp://x", "SMTP_USER": "u"},
                       {"PUBLIC_URL": "javascript:alert(1)"}, {"PUBLIC_URL": "https://x/?a=<b>"}, {"MAIL_DIR": "/proc/none"},
-                      {"SMTP_URL": "smtp://x", "SMTP_USER": "u", "SMTP_PASSWORD": "p", "SMTP_TLS": "off"}):
+                      {"MAIL_FROM": "a@b.example", "SMTP_URL": "smtp://x", "SMTP_USER": "u", "SMTP_PASSWORD": "p", "SMTP_TLS": "off"}):
             done = subprocess.run([f"{s.bin}/sut-auth"], env={**env, **wrong}, capture_output=True, text=True, timeout=30)
             self.assertEqual(done.returncode, 78, (wrong, done.stderr[-500:]))
             line = [x for x in done.stderr.splitlines() if x.startswith("sut-auth: error: ")]

@@ -7,7 +7,9 @@
  *     sut_status st = sut_transfer(rq, easy, &code);
  *
  * Callbacks of the handle (read, write) run on the loop, outside of any fiber: they must not park, and may touch what
- * lives as long as the call does. Connections are kept and used again. */
+ * lives as long as the call does. Connections are kept and used again.
+ *
+ * Not for SMTP: there libcurl 7.88 waits for the answer to a message, and to QUIT, inside of the loop. */
 #ifndef SUT_KIT_TRANSFER_H
 #define SUT_KIT_TRANSFER_H
 

@@ -21,8 +21,8 @@ typedef void (*sut_work_fn)(void *job);
 SUT_MUST_CHECK sut_status sut_work(sut_request *rq, sut_work_fn fn, void *job, size_t job_size);
 
 /* The same on SUT_WORK_SLOW_THREADS threads of their own, made when first needed: for what waits for others (a mail
- * server), and would keep threads from those who compute. A job must end by itself, within 15 s at most: the process's
- * end waits for it. */
+ * server), and would keep threads from those who compute. A job must end by itself, within 25 s: the process's end
+ * waits for it. */
 #define SUT_WORK_SLOW_THREADS 4
 #define SUT_WORK_SLOW_QUEUE   64
 SUT_MUST_CHECK sut_status sut_work_slow(sut_request *rq, sut_work_fn fn, void *job, size_t job_size);

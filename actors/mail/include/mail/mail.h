@@ -37,7 +37,7 @@ typedef struct sut_mailer_settings {
     const char *smtp_user, *smtp_password;
     const char *smtp_tls;     /* "required" (STARTTLS for smtp://) or "off" */
     const char *smtp_ca_file; /* PEM; absent: the system's */
-    const char *from;         /* `Name <address>` or `address` */
+    const char *from;         /* `Name <address>` or `address`; may be absent for files only */
     const char *folder;       /* where files go; made if missing */
 } sut_mailer_settings;
 
@@ -48,7 +48,7 @@ SUT_MUST_CHECK sut_status sut_mailer_new(sut_mailer **out, const sut_mailer_sett
                                          size_t error_size);
 sut_mailer *sut_mailer_free(sut_mailer *m);
 
-/* Parks until the message is taken or not: up to 10 s. Returns 0 and *outcome; or an error number: what was interrupted
+/* Parks until the message is taken or not: up to 25 s. Returns 0 and *outcome; or an error number: what was interrupted
  * may have been sent. SUT_ERR_INTERNAL for a message that cannot be built. The log tells outcome and id, no address. */
 SUT_MUST_CHECK sut_status sut_mail_send(sut_request *rq, const sut_mailer *m, const sut_mail *mail,
                                         sut_mail_outcome *outcome);
