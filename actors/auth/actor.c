@@ -191,6 +191,22 @@ static sut_status on_start(sut_request *rq, void *arg)
     return 0;
 }
 
+/* Nothing holds the ring across a call that parks. */
+static void on_reload(void)
+{
+    char words[SUT_KEYRING_NAMES_SIZE];
+    sut_keyring *fresh = NULL;
+    if (sut_keyring_load(&fresh, auth_config.jwt_keys, auth_config.jwt_secret, words, sizeof words) != 0) {
+        sut_log(SUT_ERROR, "auth", "keys.kept", SUT_KV("error", words));
+        return;
+    }
+    sut_keyring *old = auth_keys;
+    auth_keys = fresh;
+    sut_keyring_free(old);
+    sut_keyring_names(auth_keys, words);
+    sut_log(SUT_INFO, "auth", "keys.loaded", SUT_KV("name", words));
+}
+
 const sut_actor_options auth_actor = {
     .name = "auth",
     .summary = "accounts, passwords, login sessions and tokens",
@@ -202,6 +218,7 @@ const sut_actor_options auth_actor = {
     .migrations = &auth_migrations,
     .redis_setting = "REDIS_URL",
     .on_start = on_start,
+    .on_reload = on_reload,
     .projections = auth_projections,
     .projection_count = AUTH_PROJECTION_COUNT,
     .periodics = s_periodics,

@@ -25,7 +25,7 @@ typedef struct auth_settings {
 } auth_settings;
 
 extern auth_settings auth_config;
-/* Loaded once at start; a changed file takes a restart (rotation with overlap needs none on the verifying side). */
+/* Loaded at start and again at each SIGHUP; a bad file keeps the old ones. Do not keep it across a call that parks. */
 extern sut_keyring *auth_keys;
 extern sut_token_rules auth_token_rules;
 

@@ -182,6 +182,15 @@ static void s_on_signal(int signo, void *arg)
         s_on_bye(a);
 }
 
+/* What on_start has not read yet, it will read as it is now. */
+static void s_on_hangup(int signo, void *arg)
+{
+    (void)signo;
+    s_actor *a = arg;
+    if (a->rt->serving)
+        a->rt->opt->on_reload();
+}
+
 /* ---- main ---- */
 
 static void s_name_instance(s_actor *a)
@@ -208,6 +217,8 @@ static sut_status s_prepare(s_actor *a)
     sut_status st = sut_loop_on_signal(rt->loop, SIGTERM, s_on_signal, a);
     if (!st)
         st = sut_loop_on_signal(rt->loop, SIGINT, s_on_signal, a);
+    if (!st && rt->opt->on_reload)
+        st = sut_loop_on_signal(rt->loop, SIGHUP, s_on_hangup, a);
     if (!st)
         st = sut_timer_start_ms(rt->loop, &a->announce_timer, S_ANNOUNCE_MS, s_on_announce_timer, a);
     return st ? st : sut_runtime_boot(rt);

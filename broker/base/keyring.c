@@ -132,3 +132,14 @@ const sut_key *sut_keyring_find(const sut_keyring *k, sut_str kid)
             return &k->keys[i];
     return NULL;
 }
+
+void sut_keyring_names(const sut_keyring *k, char out[SUT_KEYRING_NAMES_SIZE])
+{
+    size_t at = 0;
+    for (size_t i = 0; i < k->count; i++) {
+        size_t len = strlen(k->keys[i].kid);
+        memcpy(out + at, k->keys[i].kid, len);
+        at += len;
+        out[at++] = i + 1 < k->count ? ' ' : '\0';
+    }
+}

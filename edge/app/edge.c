@@ -37,11 +37,11 @@ static void on_reload(int signo, void *arg)
 {
     (void)signo;
     edge *e = arg;
-    char error[256];
-    if (sut_gate_reload(e->gate, error, sizeof(error)))
-        sut_log(SUT_ERROR, "edge", "keys.kept", SUT_KV("error", error));
+    char words[SUT_KEYRING_NAMES_SIZE];
+    if (sut_gate_reload(e->gate, words))
+        sut_log(SUT_ERROR, "edge", "keys.kept", SUT_KV("error", words));
     else
-        sut_log(SUT_INFO, "edge", "keys.loaded");
+        sut_log(SUT_INFO, "edge", "keys.loaded", SUT_KV("name", words));
 }
 
 static void on_drained(sut_timer *t, void *arg)

@@ -82,12 +82,13 @@ sut_gate *sut_gate_free(sut_gate *g)
     return NULL;
 }
 
-sut_status sut_gate_reload(sut_gate *g, char *error, size_t error_size)
+sut_status sut_gate_reload(sut_gate *g, char words[SUT_KEYRING_NAMES_SIZE])
 {
     sut_keyring *fresh = NULL;
-    sut_status st = sut_keyring_load(&fresh, g->keys_file, g->secret, error, error_size);
+    sut_status st = sut_keyring_load(&fresh, g->keys_file, g->secret, words, SUT_KEYRING_NAMES_SIZE);
     if (st)
         return st;
+    sut_keyring_names(fresh, words);
     (void)pthread_rwlock_wrlock(&g->lock);
     sut_keyring *old = g->ring;
     g->ring = fresh;

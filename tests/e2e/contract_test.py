@@ -153,6 +153,53 @@ class Operations(Contract):
                      {"email": "grace3@example.org", "password": PASSWORD, "username": "GRACE"})
         self.refused(401, "bad_credentials", "POST", "/api/auth/login", {"email": "grace@example.org", "password": "no"})
 
+    def test_sessions(self):
+        made = self.account("hedy")
+        body = {"email": "hedy@example.org", "password": PASSWORD}
+        other = self.ask("POST", "/api/auth/login", body, headers={
+            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}).json
+        self.assertEqual(self.ask("POST", "/api/auth/login", body, headers={"User-Agent": "x" * 5000}).status, 200)
+        listed = self.ask("GET", "/api/auth/sessions", token=made["access_token"])
+        self.assertEqual((listed.status, len(listed.json["items"]), listed.json["next_cursor"]), (200, 3, None), listed)
+        self.assertEqual({s.get("address") for s in listed.json["items"]}, {"127.0.0.1"})
+        firefox, = [s for s in listed.json["items"] if s.get("device") == "Firefox on Linux"]
+        self.assertFalse(firefox["current"])
+        self.assertEqual(sum(s["current"] for s in listed.json["items"]), 1)
+        path = f"/api/auth/sessions/{firefox['id']}"
+        self.refused(404, "not_found", "DELETE", path, token=self.token)
+        self.invalid("/session", "DELETE", f"/api/auth/sessions/{'x' * 65}", token=made["access_token"])
+        self.assertEqual(self.ask("DELETE", path, token=made["access_token"]).status, 204)
+        self.refused(404, "not_found", "DELETE", path, token=made["access_token"])
+        stack.wait_until(lambda: self.ask("GET", "/api/auth/sessions", token=other["access_token"]).status == 401, 3,
+                         "the session to be refused")
+        self.assertEqual(self.ask("DELETE", "/api/auth/sessions", token=made["access_token"]).status, 204)
+        left = self.ask("GET", "/api/auth/sessions", token=made["access_token"]).json["items"]
+        self.assertEqual([s["current"] for s in left], [True])
+
+    def test_passwords_that_are_easily_guessed(self):
+        for password in ("password1", "mallory@example.org", "qwertyuiop"):
+            body = {"email": "mallory@example.org", "password": password, "username": "mallory"}
+            reply = self.refused(422, "validation_failed", "POST", "/api/auth/register", body)
+            self.assertEqual([(e["pointer"], e["code"]) for e in reply.json["errors"]], [("/password", "too_easy")])
+
+    def test_too_many_attempts(self):
+        body = {"email": "nobody.at.all@example.org", "password": "not this one"}
+        answers = [self.ask("POST", "/api/auth/login", body) for _ in range(16)]
+        self.assertEqual({(a.status, a.code) for a in answers},
+                         {(401, "bad_credentials"), (429, "too_many_attempts")}, answers)
+        late = [a for a in answers if a.status == 429]
+        self.assertGreaterEqual(int(late[0].headers["retry-after"]), 1)
+
+    def test_what_the_edge_knows_of_the_client_cannot_be_said_by_it(self):
+        for body in ({"client_address": "192.0.2.1"}, {"user_agent": "me"}):
+            self.invalid("/" + next(iter(body)), "POST", "/api/auth/login",
+                         {"email": "ada@example.org", "password": PASSWORD, **body})
+        self.assertEqual(self.ask("POST", "/api/auth/login", {"email": "ada@example.org", "password": PASSWORD},
+                                  headers={"X-Forwarded-For": "192.0.2.97, 192.0.2.99", "Client-Address": "192.0.2.98"}).status, 200)
+        seen = self.ask("GET", "/api/auth/sessions", token=self.token).json["items"]
+        self.assertEqual({s.get("address") for s in seen}, {"127.0.0.1", "192.0.2.99"},
+                         "this machine's proxies are believed, and of what they say only what they have seen themselves")
+
     def test_profiles(self):
         full = {"display_name": "Ada L.", "bio": "First\n\"programmer\" 𝄞", "avatar_url": "https://example.org/a.png",
                 "location": "London", "website": "https://example.org/", "birth_date": "1985-12-10",
@@ -337,9 +384,9 @@ class Operations(Contract):
         self.assertEqual(self.stack.psql("auth_db", "SELECT count(*) FROM users WHERE email = 'u@example.org'"), "0")
 
     def test_required_fields_and_types(self):
-        for schema, verb, path in (("auth_register_in", "POST", "/api/auth/register"),
-                                   ("auth_login_in", "POST", "/api/auth/login"),
-                                   ("auth_refresh_in", "POST", "/api/auth/refresh"),
+        for schema, verb, path in (("auth_register_body", "POST", "/api/auth/register"),
+                                   ("auth_login_body", "POST", "/api/auth/login"),
+                                   ("auth_refresh_body", "POST", "/api/auth/refresh"),
                                    ("auth_logout_in", "POST", "/api/auth/logout"),
                                    ("user_profile_update_in", "PUT", "/api/users/profile")):
             declared = DOCUMENT["components"]["schemas"][schema]
@@ -357,7 +404,8 @@ class Operations(Contract):
         mail = lambda n: "a" * 60 + "@" + ".".join(["b" * 60] * 3) + "." + "c" * (n - 60 - 1 - 182 - 1)
         self.assertEqual(len(mail(254)), 254)
         bounds = [  # field, what is just good, what is just not
-            ("password", "p" * 8, "p" * 7), ("password", "p" * 72, "p" * 73), ("password", "é" * 36, "é" * 37),
+            ("password", "kvxzwqmp", "kvxzwqm"), ("password", (PASSWORD * 4)[:72], (PASSWORD * 4)[:73]),
+            ("password", "éüöäßñçøåæþð" * 3, "éüöäßñçøåæþð" * 3 + "é"),
             ("username", "nnn", "nn"), ("username", "n" * 50, "n" * 51), ("username", "a.b-c_d", "a..b"),
             ("display_name", "d", ""), ("display_name", "𝄞" * 100, "𝄞" * 101), ("email", mail(254), mail(255)),
             ("email", "a@b.cd", "a@b")]
@@ -612,7 +660,8 @@ class ZZEverything(unittest.TestCase):
 # What cannot be brought about from outside, or only by what other suites do.
 UNREACHED = {
     ("auth.logout", "429"), ("auth.verify", "429"), ("auth.refresh", "429"), ("auth.verify_email", "429"),
-    ("auth.reset_password", "429"), ("auth.change_password", "429"),  # classes that others have shown
+    ("auth.reset_password", "429"), ("auth.change_password", "429"),
+    ("auth.sessions_list", "429"), ("auth.session_end", "429"), ("auth.sessions_end", "429"),  # classes that others have shown
     ("auth.verify", "422"),  # its one field is the header, which the gate has looked at before
     ("user.settings_update", "404"),
     ("user.profile_update", "404"),  # an account without profile: the saga makes sure that there is none

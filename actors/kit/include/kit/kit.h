@@ -120,6 +120,7 @@ typedef struct sut_actor_options {
     sut_request_fn on_start; /* may be NULL; a fiber, run once when the stores are up and migrated, before serving. Not
                                 0: the process says so and exits. */
     void *on_start_arg;
+    void (*on_reload)(void); /* may be NULL: called in the loop at each SIGHUP, after on_start; must not block long */
     const sut_periodic *periodics;
     size_t periodic_count;
     const struct sut_saga *const *sagas; /* kit/saga.h; need a database */

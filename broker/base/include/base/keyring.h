@@ -29,6 +29,9 @@ SUT_MUST_CHECK sut_status sut_keyring_load(sut_keyring **out, const char *path, 
                                            size_t error_size);
 sut_keyring *sut_keyring_free(sut_keyring *k);                      /* wipes; returns NULL */
 const sut_key *sut_keyring_find(const sut_keyring *k, sut_str kid); /* NULL if there is none */
+/* The ids in their order, parted by blanks, for a log: "2 1". */
+#define SUT_KEYRING_NAMES_SIZE (SUT_KEYRING_MAX * (SUT_KID_MAX + 1))
+void sut_keyring_names(const sut_keyring *k, char out[SUT_KEYRING_NAMES_SIZE]);
 static inline const sut_key *sut_keyring_signing(const sut_keyring *k)
 {
     return &k->keys[0];

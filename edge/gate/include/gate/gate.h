@@ -21,8 +21,9 @@ typedef struct sut_gate_options {
 /* Strings are copied or used up. On failure one line in `error` that names the setting. */
 SUT_MUST_CHECK sut_status sut_gate_new(sut_gate **out, const sut_gate_options *opt, char *error, size_t error_size);
 sut_gate *sut_gate_free(sut_gate *g);
-/* Reads the keys again; a bad file keeps the old ones and says why in `error`. Any thread. */
-SUT_MUST_CHECK sut_status sut_gate_reload(sut_gate *g, char *error, size_t error_size);
+/* Reads the keys again, and puts their ids into `words` in their order; a bad file keeps the old ones, and `words` says
+ * why. Any thread. */
+SUT_MUST_CHECK sut_status sut_gate_reload(sut_gate *g, char words[SUT_KEYRING_NAMES_SIZE]);
 sut_revocations *sut_gate_revocations(sut_gate *g);
 
 typedef struct sut_gate_request {
