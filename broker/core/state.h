@@ -142,7 +142,8 @@ struct core_session {
     bool ready, draining, closing;
     sut_str title; /* what sights call it: its name, or if that has several sessions its instance */
     uint32_t pings_out;
-    uint64_t farewell_ping; /* behind our bye or our last answer; its pong says that all sent before it was read. 0: none out */
+    uint64_t farewell_ping; /* behind our bye or our last answer; its pong says that all sent before it was read. 0:
+                               none out */
     sut_node calls;         /* as a caller, in order of acceptance */
     sut_u64map *calls_by_id;
     uint32_t calls_pending;
