@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 
 #define HANDSHAKE_MS   2000
-#define DRAIN_EXTRA_MS 300 /* after drain_ms, for frames that are still queued */
+#define DRAIN_EXTRA_MS 300 /* after drain_ms, for frames that are still queued; and once more */
 #define LINGER_MS      200
 
 /* At EMFILE libzmq's accept spins: take all the descriptors that we may have. */
@@ -194,7 +194,12 @@ static void on_drain_over(sut_timer *t, void *arg)
 {
     sut_broker *b = arg;
 
-    (void)t;
+    if (!b->overdue && sut_timer_start_ms(b->loop, t, DRAIN_EXTRA_MS, on_drain_over, b) == 0) {
+        b->overdue = true; /* after a stall of this process, only now those who still wait are told */
+        sut_core_tick(b->core, sut_now_ns());
+        sut_traffic_settle(b);
+        return;
+    }
     b->exit_reason = "drain took too long";
     sut_loop_stop(b->loop);
 }

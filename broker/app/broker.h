@@ -56,7 +56,7 @@ struct sut_broker {
     sut_hook soon; /* settles once after what the journal's threads have posted */
     bool settle_due;
     uint64_t now_ns; /* of the message or timer that is being worked on */
-    bool draining;
+    bool draining, leaving, overdue;
     const char *exit_reason;
 };
 

@@ -427,6 +427,13 @@ static void end_drain(sut_broker *b)
 {
     if (!b->draining || !sut_core_drained(b->core) || !sut_list_empty(&b->blocked) || b->control.count)
         return;
+    if (!b->leaving) {
+        b->leaving = true;
+        sut_core_leave(b->core, sut_now_ns());
+        flush_list(b, &b->ready);
+        if (!sut_core_drained(b->core))
+            return;
+    }
     b->exit_reason = "drained";
     sut_loop_stop(b->loop);
 }

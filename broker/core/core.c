@@ -276,6 +276,7 @@ static void end_drain(sut_core *c)
         core_session *s = SUT_CONTAINER(n, core_session, node);
         while (!sut_list_empty(&s->calls))
             core_call_stop(c, SUT_CONTAINER(s->calls.next, core_call, caller_node));
+        core_session_pong(c, s, s->farewell_ping);
     }
 }
 
@@ -321,5 +322,15 @@ void sut_core_drain(sut_core *c, uint64_t now_ns)
 
 bool sut_core_drained(const sut_core *c)
 {
-    return c->draining && ((c->pending == 0 && c->farewells == 0 && core_events_drained(c)) || c->drain_over);
+    return c->draining && c->farewells == 0 && (c->drain_over || (c->pending == 0 && core_events_drained(c)));
+}
+
+void sut_core_leave(sut_core *c, uint64_t now_ns)
+{
+    core_set_now(c, now_ns);
+    for (sut_node *n = c->sessions.next; n != &c->sessions; n = n->next) {
+        core_session *s = SUT_CONTAINER(n, core_session, node);
+        if (s->ready)
+            core_session_await(c, s);
+    }
 }

@@ -124,10 +124,15 @@ void core_session_bye(sut_core *c, core_session *s)
 void core_session_farewell(sut_core *c, core_session *s)
 {
     sut_envelope bye = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_BYE};
-    sut_envelope ping = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_PING, .id = ++c->next_ping};
-    s->farewell_ping = ping.id;
-    c->farewells++;
     core_emit(c, s, &bye);
+    core_session_await(c, s);
+}
+
+void core_session_await(sut_core *c, core_session *s)
+{
+    sut_envelope ping = {.version = SUT_PROTOCOL_VERSION, .kind = SUT_PING, .id = ++c->next_ping};
+    c->farewells += s->farewell_ping == 0;
+    s->farewell_ping = ping.id;
     core_emit(c, s, &ping);
 }
 

@@ -142,7 +142,8 @@ struct core_session {
     bool ready, draining, closing;
     sut_str title; /* what sights call it: its name, or if that has several sessions its instance */
     uint32_t pings_out;
-    uint64_t farewell_ping; /* behind our bye; its pong says that all sent before it was read. 0: none out */
+    uint64_t farewell_ping; /* behind our bye or our last answer; its pong says that all sent before it was read. 0:
+                               none out */
     sut_node calls;         /* as a caller, in order of acceptance */
     sut_u64map *calls_by_id;
     uint32_t calls_pending;
@@ -335,6 +336,7 @@ core_session *core_session_find(const sut_core *c, uint64_t id);
 void core_session_alarm(sut_core *c, core_session *s); /* its timer */
 void core_session_bye(sut_core *c, core_session *s);
 void core_session_farewell(sut_core *c, core_session *s); /* the broker's own bye, and a ping behind it */
+void core_session_await(sut_core *c, core_session *s);    /* that ping: until its pong, the core is not drained */
 void core_session_pong(sut_core *c, core_session *s, uint64_t id);
 void core_session_retire(sut_core *c, core_session *s); /* all its instances */
 void core_session_close(sut_core *c, core_session *s);  /* frees it */

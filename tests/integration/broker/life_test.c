@@ -65,6 +65,35 @@ Test(life, a_drain_ends_although_an_actor_never_answers)
     bus_free(&b);
 }
 
+/* Stopped by the machine for longer than the whole drain: all its timers are due at once when it goes on. */
+Test(life, a_drain_that_was_held_up_still_tells_who_waits)
+{
+    bus b;
+    peer caller, actor;
+    sut_envelope env;
+
+    bus_make(&b);
+    bus_write_limits(&b, "drain_ms = 100\n");
+    bus_start(&b);
+    peer_join(&actor, &b, "echo", "echo", 10);
+    peer_join(&caller, &b, "edge", NULL, 0);
+    peer_call(&caller, "echo.say", 20000, SUT_STR_NONE);
+    peer_expect(&actor, SUT_CALL, &env);
+    kill(b.pid, SIGTERM);
+    peer_expect(&caller, SUT_BYE, &env);
+    kill(b.pid, SIGSTOP);
+    const uint64_t stopped = bus_now_ms();
+    while (bus_now_ms() - stopped < 600)
+        (void)peer_receive(&actor, &env, 20);
+    kill(b.pid, SIGCONT);
+    peer_expect(&caller, SUT_ERROR_REPLY, &env);
+    cr_assert_str_eq(peer_error_code(&env), "outcome_unknown");
+    cr_assert_eq(bus_wait(&b), 0);
+    peer_close(&caller);
+    peer_close(&actor);
+    bus_free(&b);
+}
+
 Test(life, an_idle_broker_stops_at_once_and_can_be_started_again)
 {
     bus b;

@@ -123,6 +123,10 @@ void sut_core_tick(sut_core *c, uint64_t now_ns);
  * peer has answered that ping (what it sent before it read the bye has then been answered), or when drain_ms passed. */
 void sut_core_drain(sut_core *c, uint64_t now_ns);
 bool sut_core_drained(const sut_core *c);
+/* Once drained: a ping to all, behind their last answers. Drained again when each has answered it: what is closed then
+ * has been read. (A connection that ends takes what its peer has not read yet with it: libzmq's DEALER with
+ * ZMQ_RECONNECT_IVL -1 throws it away.) The application bounds the wait. */
+void sut_core_leave(sut_core *c, uint64_t now_ns);
 
 /* Read-only views for broker.status, in stable order. */
 typedef struct sut_core_session_view {
