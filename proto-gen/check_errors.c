@@ -83,8 +83,9 @@ static bool has_body(const pg_method *m)
 
 static void add_implied(pg_method *m)
 {
-    if (m->in && m->in->count)
-        add_platform(m, SUT_ERR_INVALID, false);
+    const bool takes_input = m->in && m->in->count;
+    if (takes_input || m->http_node) /* by HTTP there is always a query, which may have too much in it */
+        add_platform(m, SUT_ERR_INVALID, !takes_input);
     if (m->level > SUT_LEVEL_PUBLIC || m->http_node) /* by HTTP a bad token is refused at every level */
         add_platform(m, SUT_ERR_UNAUTHENTICATED, m->level == SUT_LEVEL_PUBLIC);
     if (m->level > SUT_LEVEL_USER || m->self)
