@@ -26,8 +26,8 @@ static sut_status hide(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     const hiding *h = arg;
     const sut_pg_result *r;
-    sut_status st = sut_pg_queue(
-        tx, &s_hide, SUT_PG_PARAMS(sut_pg_i64(h->user_id), sut_pg_bool(h->hidden), sut_pg_i64(h->version)));
+    sut_status st = sut_pg_queue(tx, &s_hide,
+                                 SUT_PG_PARAMS(sut_pg_i64(h->user_id), sut_pg_bool(h->hidden), sut_pg_i64(h->version)));
     if (st == 0)
         st = sut_pg_exec(tx, &s_known, SUT_PG_PARAMS(sut_pg_i64(h->user_id)), &r);
     if (st != 0 || sut_pg_get_bool(r, 0, 0))

@@ -91,11 +91,11 @@ static void befriend(sut_request *rq, int64_t one, int64_t other)
 
 static sut_status absent(sut_request *rq, void *arg)
 {
-    static const sut_method *const acts[] = {
-        &user_follow_method,         &user_unfollow_method,      &user_follower_approve_method,
-        &user_follower_remove_method, &user_friend_request_method, &user_friend_accept_method,
-        &user_friend_remove_method,  &user_block_method,         &user_unblock_method,
-        &user_unmute_method};
+    static const sut_method *const acts[] = {&user_follow_method,           &user_unfollow_method,
+                                             &user_follower_approve_method, &user_follower_remove_method,
+                                             &user_friend_request_method,   &user_friend_accept_method,
+                                             &user_friend_remove_method,    &user_block_method,
+                                             &user_unblock_method,          &user_unmute_method};
     user_profile before, after;
     (void)arg;
     people(rq);

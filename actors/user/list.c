@@ -98,7 +98,7 @@ static sut_status read_page(sut_request *rq, const asked *a, user_page *out)
 {
     const sut_pg_result *r;
     user_cursor from = USER_CURSOR_FIRST;
-    const user_cursor_scope scope = {a->list, a->owner, sut_request_user_id(rq)};
+    const user_cursor_scope scope = {.list = a->list, .owner_id = a->owner, .viewer_id = sut_request_user_id(rq)};
     sut_status st = a->has_cursor == SUT_PRESENT ? user_cursor_read(rq, &scope, a->cursor, &from) : 0;
     if (!st)
         st = sut_pg_read(rq, a->stmt,
