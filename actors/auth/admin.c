@@ -1,6 +1,6 @@
-/* auth.admin_grant, auth.admin_revoke and auth.admin_list: who is an administrator. Only the machine says (`sut admin`),
- * so there is no last one to protect, and no way up from within. A change ends all sessions of the account: tokens tell
- * the level, and one that was stolen from a user must not become an administrator's. */
+/* auth.admin_grant, auth.admin_revoke and auth.admin_list: who is an administrator. Only the machine says (`sut
+ * admin`), so there is no last one to protect, and no way up from within. A change ends all sessions of the account:
+ * tokens tell the level, and one that was stolen from a user must not become an administrator's. */
 #include "admin.h"
 
 #include "auth_service.h"
@@ -13,11 +13,11 @@ static const sut_pg_stmt s_note = {
 
 sut_status auth_act_note(sut_pg_tx *tx, const auth_act *a)
 {
-    return sut_pg_queue(
-        tx, &s_note,
-        SUT_PG_PARAMS(sut_pg_text(sut_str_from(a->act)), a->by ? sut_pg_i64(a->by) : sut_pg_null(SUT_PG_I64),
-                      sut_pg_i64(a->user_id), sut_pg_text(a->reason),
-                      a->until_us ? sut_pg_timestamptz(a->until_us) : sut_pg_null(SUT_PG_TIMESTAMPTZ)));
+    return sut_pg_queue(tx, &s_note,
+                        SUT_PG_PARAMS(sut_pg_text(sut_str_from(a->act)),
+                                      a->by ? sut_pg_i64(a->by) : sut_pg_null(SUT_PG_I64), sut_pg_i64(a->user_id),
+                                      sut_pg_text(a->reason),
+                                      a->until_us ? sut_pg_timestamptz(a->until_us) : sut_pg_null(SUT_PG_TIMESTAMPTZ)));
 }
 
 /* ---- grant, revoke ---- */

@@ -16,8 +16,8 @@ typedef struct auth_standing { /* as the row of users says */
     sut_str reason;   /* of the suspension */
 } auth_standing;
 
-/* Columns that auth_standing_read reads. `u` is users; its row should be locked, or what is read may be old. By the clock
- * and not by now(): a transaction that has waited for the lock is later than its begin. */
+/* Columns that auth_standing_read reads. `u` is users; its row should be locked, or what is read may be old. By the
+ * clock and not by now(): a transaction that has waited for the lock is later than its begin. */
 #define AUTH_STANDING_COLUMNS                                                                                          \
     "u.id, u.level, u.status = 'active', u.suspended_at IS NOT NULL, "                                                 \
     "coalesce(u.suspended_until <= clock_timestamp(), FALSE), u.deactivated_at IS NOT NULL, u.suspended_until, "       \

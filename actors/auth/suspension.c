@@ -26,8 +26,8 @@ static const sut_pg_stmt s_end = {
     "account_version = account_version + 1, updated_at = now() WHERE id = $1 RETURNING account_version",
     1};
 
-static const sut_pg_stmt s_view = {"auth_suspension_view", "SELECT " AUTH_MANAGED_COLUMNS " FROM users u WHERE u.id = $1",
-                                   1};
+static const sut_pg_stmt s_view = {"auth_suspension_view",
+                                   "SELECT " AUTH_MANAGED_COLUMNS " FROM users u WHERE u.id = $1", 1};
 
 typedef struct suspending {
     int64_t by, user_id;
@@ -72,8 +72,9 @@ static sut_status view(sut_pg_tx *tx, const suspending *a)
 static sut_status judge(sut_request *rq, const suspending *a, const auth_standing *of)
 {
     if (a->by == a->user_id)
-        return sut_fail(rq, AUTH_ERR_SELF_SUSPENSION, "This is your own account; another administrator may suspend it "
-                                                      "when you are none any more.");
+        return sut_fail(rq, AUTH_ERR_SELF_SUSPENSION,
+                        "This is your own account; another administrator may suspend it "
+                        "when you are none any more.");
     if (of->level == SUT_LEVEL_ADMIN)
         return sut_fail(rq, AUTH_ERR_ACCOUNT_IS_ADMIN, "This is an administrator's account.");
     return of->registered ? 0
