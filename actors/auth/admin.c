@@ -77,8 +77,11 @@ static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
     return st != 0 ? st : auth_session_revoke(rq, tx, l->user_id, SUT_STR_NONE);
 }
 
+/* Peers set a principal when they carry a user's wish, and no user may wish for this. */
 static sut_status set_level(sut_request *rq, leveling *l)
 {
+    if (sut_request_user_id(rq) != 0)
+        return sut_fail(rq, SUT_ERR_FORBIDDEN, "Administrators are made on the machine only.");
     sut_status st = sut_pg_tx_run(rq, run, l);
     if (st != 0 || !l->changed)
         return st;
