@@ -43,7 +43,8 @@ static sut_status levels(sut_request *rq, void *arg)
     cr_assert_eq(fix_principal(rq, &before).level, 1);
     cr_assert_eq(grant(rq, " ADA@example.org", &changed), 0);
     cr_assert(changed);
-    cr_assert_eq(fix_verify(rq, before.access_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID, "tokens of before are refused");
+    cr_assert_eq(fix_verify(rq, before.access_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID,
+                 "tokens of before are refused");
     cr_assert_eq(fix_refresh(rq, before.refresh_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID);
     cr_assert_eq(FIX_COUNT(f, "revocations"), 1, "and edges hear of it");
     cr_assert_eq(fix_login(rq, "ada@example.org", FIX_PASSWORD, &now, NULL), 0);
@@ -222,8 +223,9 @@ static sut_status filters(sut_request *rq, void *arg)
 
     fix_sql(f, "UPDATE users SET suspended_at = now(), suspension_reason = 'x', deactivated_at = now() "
                "WHERE username = 'ada' RETURNING 1");
-    fix_sql(f, "UPDATE users SET suspended_at = now(), suspension_reason = 'x', suspended_until = now() - interval '1 s' "
-               "WHERE username = 'Adam' RETURNING 1");
+    fix_sql(f,
+            "UPDATE users SET suspended_at = now(), suspension_reason = 'x', suspended_until = now() - interval '1 s' "
+            "WHERE username = 'Adam' RETURNING 1");
     fix_sql(f, "UPDATE users SET deactivated_at = now() WHERE username = 'bob' RETURNING 1");
     fix_sql(f, "UPDATE users SET status = 'pending', claimed_until = now() + interval '1 h' WHERE username = 'eve' "
                "RETURNING 1");

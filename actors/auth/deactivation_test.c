@@ -42,7 +42,8 @@ static sut_status goes_and_comes(sut_request *rq, void *arg)
     events(f, "user.deactivated");
     cr_assert_eq(fix_verify(rq, ada.access_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID);
     cr_assert_eq(fix_verify(rq, other.access_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID);
-    cr_assert_eq(fix_refresh(rq, other.refresh_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID, "only the password brings back");
+    cr_assert_eq(fix_refresh(rq, other.refresh_token, NULL, NULL), AUTH_ERR_TOKEN_INVALID,
+                 "only the password brings back");
     cr_assert_eq(fix_verify(rq, grace.access_token, NULL, NULL), 0);
     cr_assert_eq(FIX_COUNT(f, "revocations"), 2);
     cr_assert_eq(deactivate(rq, &ada, FIX_PASSWORD, NULL), 0, "again");

@@ -85,10 +85,13 @@ sut_status auth_login(sut_request *rq, const auth_login_in *in, auth_login_out *
     if (st != 0)
         return st;
     st = auth_account_by_email(rq, in->email, &account, &found);
-    if (st == 0)
-        st = auth_password_check(rq, in->password, account.password_hash, &matches);
     if (st != 0)
-        return st; /* the attempt counts: whoever overloads us is not given guesses for it */
+        return auth_throttle_unlooked(rq, &attempt, st);
+    st = auth_password_check(rq, in->password, account.password_hash, &matches);
+    if (st == SUT_ERR_OVERLOADED)
+        return auth_throttle_unlooked(rq, &attempt, st);
+    if (st != 0)
+        return st; /* time ran out, perhaps while it was looked at: the attempt counts */
     if (!matches)
         return bad_credentials(rq);
     auth_throttle_refund(rq, &attempt);

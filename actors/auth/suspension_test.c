@@ -203,7 +203,8 @@ static const char *mail_id(fix *f, const char *kind)
 static sut_str mail_token(sut_request *rq, fix *f, auth_mail_kind kind)
 {
     uint8_t hash[AUTH_TOKEN_HASH_SIZE];
-    sut_str token = auth_mail_token(rq, sut_keyring_signing(auth_keys), kind, mail_id(f, auth_mail_kind_name(kind)), hash);
+    sut_str token =
+        auth_mail_token(rq, sut_keyring_signing(auth_keys), kind, mail_id(f, auth_mail_kind_name(kind)), hash);
     cr_assert(token.ptr);
     return token;
 }
@@ -240,7 +241,8 @@ Test(suspension, neither_reset_nor_confirmation_lifts_it, .timeout = 40)
 
 static void run_out(fix *f)
 {
-    fix_sql(f, "UPDATE users SET suspended_until = now() - interval '1 minute' WHERE suspended_at IS NOT NULL RETURNING 1");
+    fix_sql(
+        f, "UPDATE users SET suspended_until = now() - interval '1 minute' WHERE suspended_at IS NOT NULL RETURNING 1");
 }
 
 static sut_status expires(sut_request *rq, void *arg)
@@ -367,8 +369,8 @@ static sut_status loses_level(sut_request *rq, void *arg)
     return 0;
 }
 
-/* Two on one account; each on the other; and one on the other while that one loses the level: no deadlock, and never does
- * an administrator end up suspended, or somebody act who was none. */
+/* Two on one account; each on the other; and one on the other while that one loses the level: no deadlock, and never
+ * does an administrator end up suspended, or somebody act who was none. */
 static sut_status two_admins(sut_request *rq, void *arg)
 {
     fix *f = arg;
