@@ -1,4 +1,5 @@
-/* user.friendship: what only friends of a user are told. That the caller is one is checked before, by the method's level. */
+/* user.friendship: what only friends of a user are told. That the caller is one is checked before, by the method's
+ * level. */
 #include "user.h"
 #include "user_service.h"
 
@@ -13,8 +14,8 @@ static const sut_pg_stmt s_friendship = {
 sut_status user_friendship(sut_request *rq, const user_friendship_in *in, user_friendship_out *out)
 {
     const sut_pg_result *r;
-    sut_status st = sut_pg_read(rq, &s_friendship,
-                                SUT_PG_PARAMS(sut_pg_i64(sut_request_user_id(rq)), sut_pg_i64(in->user_id)), &r);
+    sut_status st =
+        sut_pg_read(rq, &s_friendship, SUT_PG_PARAMS(sut_pg_i64(sut_request_user_id(rq)), sut_pg_i64(in->user_id)), &r);
     if (st != 0)
         return st;
     if (sut_pg_rows(r) == 0) /* it has just ended; and admins, who pass every level, may be friends of nobody */
