@@ -1,5 +1,6 @@
 /* Mails that auth sends, and what their tokens open. Mails are files here. */
 #include "fixture_test.h"
+#include "timing_test.h"
 
 #include "auth_service.h"
 #include "mail.h"
@@ -10,7 +11,6 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -502,91 +502,16 @@ Test(login, with_a_password_that_was_changed_meanwhile_opens_nothing, .timeout =
 
 /* ---- time ---- */
 
-#define PAIRS_ROUND 300
-#define ROUNDS_MAX  6
-
-/* One known and one unknown address, asked for one right after the other: what the machine does meanwhile hits both. */
-typedef struct time_pair {
-    double known_ns, other_ns;
-} time_pair;
-
-typedef struct time_rank {
-    double size;
-    bool positive;
-} time_rank;
-
-static int by_size(const void *a, const void *b)
+static sut_status ask_again(sut_request *rq, bool known, size_t i)
 {
-    const time_rank *x = a, *y = b;
-    return (x->size > y->size) - (x->size < y->size);
+    return (sut_status)forgot(rq, sut_request_printf(rq, "%s%zu@example.org", known ? "known" : "other", i).ptr);
 }
 
-static int by_number(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-/* Wilcoxon's signed ranks as a normal deviate: how far from chance the known ones would be slower if each took
- * `more_ns` more. */
-static double deviate(const time_pair *pairs, size_t count, double more_ns)
-{
-    static time_rank ranks[PAIRS_ROUND * ROUNDS_MAX];
-    double sum = 0, n = (double)count;
-    for (size_t i = 0; i < count; i++) {
-        const double d = pairs[i].known_ns + more_ns - pairs[i].other_ns;
-        ranks[i] = (time_rank){fabs(d), d > 0};
-    }
-    qsort(ranks, count, sizeof *ranks, by_size);
-    for (size_t i = 0; i < count; i++)
-        sum += ranks[i].positive ? (double)(i + 1) : 0;
-    return (sum - n * (n + 1) / 4) / sqrt(n * (n + 1) * (2 * n + 1) / 24);
-}
-
-static double median_of_others(const time_pair *pairs, size_t count)
-{
-    static double times[PAIRS_ROUND * ROUNDS_MAX];
-    for (size_t i = 0; i < count; i++)
-        times[i] = pairs[i].other_ns;
-    qsort(times, count, sizeof *times, by_number);
-    return times[count / 2];
-}
-
-static double forgot_ns(sut_request *rq, const char *who, size_t i)
-{
-    sut_str email = sut_request_printf(rq, "%s%zu@example.org", who, i);
-    uint64_t start = sut_now_ns();
-    cr_assert_eq(forgot(rq, email.ptr), 0);
-    return (double)(sut_now_ns() - start);
-}
-
-/* On a busy machine it takes more pairs until a difference of a quarter could be seen; only then "none seen" says
- * anything. */
 static sut_status equal_time(sut_request *rq, void *arg)
 {
     fix *f = arg;
-    static time_pair pairs[PAIRS_ROUND * ROUNDS_MAX];
-    size_t count = 0;
-    uint64_t state = 7;
-    bool told_apart = false;
-    fix_sql(f, "INSERT INTO users (email, password_hash, username, status) SELECT 'known' || i || '@example.org', 'x', "
-               "'known' || i, 'active' FROM generate_series(0, 1799) i");
-    for (size_t i = 0; i < 10; i++) /* connections, statements, caches */
-        (void)forgot_ns(rq, "warm", i);
-    for (int round = 0; round < ROUNDS_MAX && !told_apart; round++) {
-        for (int i = 0; i < PAIRS_ROUND; i++, count++) {
-            const bool known_first = sut_prng(&state) & 1;
-            if (known_first)
-                pairs[count].known_ns = forgot_ns(rq, "known", count);
-            pairs[count].other_ns = forgot_ns(rq, "other", count);
-            if (!known_first)
-                pairs[count].known_ns = forgot_ns(rq, "known", count);
-        }
-        told_apart = deviate(pairs, count, median_of_others(pairs, count) / 4) > 4.5;
-    }
-    cr_assert(told_apart, "a quarter more would have been seen");
-    const double z = deviate(pairs, count, 0);
-    cr_assert(fabs(z) < 4.5, "the times of known and unknown addresses differ: z = %.1f", z);
+    fix_known(f, TIMING_PAIRS_MAX, "x");
+    timing_assert_same(rq, 0, ask_again);
     return 0;
 }
 
