@@ -32,11 +32,16 @@ static const char *find(sut_str agent, const mark *marks, size_t count)
     return NULL;
 }
 
+static bool in_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '.' || c == '_' || c == '-';
+}
+
 /* The first product's name ("curl" of curl/7.88.1), unless it is one that says nothing or is no name. */
 static sut_str product(sut_request *rq, sut_str agent)
 {
     size_t len = 0;
-    while (len < agent.len && (isalnum((unsigned char)agent.ptr[len]) || memchr("._-", agent.ptr[len], 3)))
+    while (len < agent.len && in_name(agent.ptr[len]))
         len++;
     sut_str name = {agent.ptr, len};
     if (len == 0 || len > PRODUCT_MAX || sut_str_is(name, "Mozilla") ||

@@ -71,6 +71,16 @@ const char *fix_sql(fix *f, const char *sql)
     return sut_test_postgres_sql(&f->pg, sql);
 }
 
+void fix_known(fix *f, int count, const char *hash)
+{
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO users (email, password_hash, username, status) SELECT 'known' || i || '@example.org', '%s', "
+             "'known' || i, 'active' FROM generate_series(0, %d) i",
+             hash, count - 1);
+    fix_sql(f, sql);
+}
+
 const sut_consumer *fix_consumer(const char *subject)
 {
     for (size_t i = 0; i < auth_consumer_entry_count; i++)

@@ -29,6 +29,8 @@ typedef struct fix {
 /* Runs `body` (arg: a fix) in an actor of its own, and everything is removed afterwards. */
 void fix_run(sut_request_fn body);
 /* The first value that the SQL gives. */
+/* Active accounts known0@example.org …, with this as the hash of their passwords. */
+void fix_known(fix *f, int count, const char *hash);
 const char *fix_sql(fix *f, const char *sql);
 #define FIX_COUNT(f, sql) (atoi(fix_sql((f), "SELECT count(*) FROM " sql)))
 

@@ -1,5 +1,6 @@
 /* Login and passwords. */
 #include "fixture_test.h"
+#include "timing_test.h"
 
 #include "password.h"
 
@@ -80,6 +81,34 @@ Test(login, every_refusal_costs_the_same_work, .timeout = 40)
 {
     setenv("BCRYPT_COST", "10", 1);
     fix_run(same_work);
+}
+
+/* Each from an address of its own, since what is throttled is another matter. */
+static sut_status try_to_log_in(sut_request *rq, bool known, size_t i)
+{
+    auth_tokens out;
+    const auth_login_in in = {
+        .email = sut_request_printf(rq, "%s%zu@example.org", known ? "known" : "other", i),
+        .password = SUT_STR("not this one"),
+        .client_address = sut_request_printf(rq, "2001:db8:%zx:%x::1", i, known),
+        .has_client_address = SUT_PRESENT,
+    };
+    return sut_test_call(rq, &auth_login_method, NULL, &in, &out, NULL);
+}
+
+static sut_status same_time(sut_request *rq, void *arg)
+{
+    fix *f = arg;
+    char hash[AUTH_HASH_SIZE];
+    cr_assert_eq(auth_password_hash(rq, SUT_STR(FIX_PASSWORD), hash), 0);
+    fix_known(f, TIMING_PAIRS_MAX, hash);
+    timing_assert_same(rq, AUTH_ERR_BAD_CREDENTIALS, try_to_log_in);
+    return 0;
+}
+
+Test(login, takes_the_same_time_for_everybody, .timeout = 60)
+{
+    fix_run(same_time);
 }
 
 static sut_status rehash(sut_request *rq, void *arg)

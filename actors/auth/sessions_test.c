@@ -171,6 +171,28 @@ static sut_status ends(sut_request *rq, void *arg)
     return 0;
 }
 
+/* As many as a user may have: each is an event of its own, in one transaction. */
+static sut_status ends_many(sut_request *rq, void *arg)
+{
+    fix *f = arg;
+    auth_tokens a = fix_account(rq, "ada");
+    sut_principal here = fix_principal(rq, &a);
+    fix_sql(f, "INSERT INTO sessions (id, user_id, created_at, last_seen_at, expires_at) SELECT 'many' || i, user_id, "
+               "created_at, last_seen_at, expires_at FROM sessions, generate_series(1, 99) i RETURNING 1");
+    cr_assert_eq(list(rq, &here).count, 100);
+    const int told = FIX_COUNT(f, "sut_outbox");
+    cr_assert_eq(end_others(rq, &here), 0);
+    cr_assert_eq(list(rq, &here).count, 1);
+    cr_assert_eq(FIX_COUNT(f, "revocations"), 99);
+    cr_assert_eq(FIX_COUNT(f, "sut_outbox") - told, 99);
+    return 0;
+}
+
+Test(sessions, all_that_a_user_may_have_are_ended_at_once, .timeout = 40)
+{
+    fix_run(ends_many);
+}
+
 Test(sessions, one_is_ended_or_all_others, .timeout = 40)
 {
     fix_run(ends);

@@ -104,9 +104,7 @@ static void add_words(estimate *e, sut_str text)
 static sut_status say(sut_request *rq, const char *pointer, weakness w)
 {
     static const char *const words[] = {
-        [KNOWN] = "This is a well-known password or word, or close to one. Some words that have nothing to do with "
-                  "each other "
-                  "are better.",
+        [KNOWN] = "This is a well-known password or word, or close to one. Take some words that do not go together.",
         [OWN] = "This is mostly your own name or address, or ours. Take something that others do not know of you.",
         [REPEATS] = "This repeats itself; what is repeated counts once. Make it longer by something else.",
         [SEQUENCE] = "This is mostly a sequence, like abcdef or 123456. Take some words instead.",

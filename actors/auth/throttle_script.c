@@ -12,7 +12,7 @@
     "  if not h[1] then return 0 end\n"                                                                                \
     "  return math.max(0, tonumber(h[1]) - math.max(0, now - tonumber(h[2])) / drain) end\n"                           \
     "local function keep(key, count, till, drain)\n"                                                                   \
-    "  redis.call('HSET', key, 'count', string.format('%.17g', count), 'at', now, 'until', till)\n"                     \
+    "  redis.call('HSET', key, 'count', string.format('%.17g', count), 'at', now, 'until', till)\n"                    \
     "  redis.call('PEXPIRE', key, math.ceil(math.max(count * drain, till - now)) + 1) end\n"
 
 const char auth_throttle_take_source[] =

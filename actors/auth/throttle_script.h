@@ -1,5 +1,5 @@
-/* The scripts of the login throttle, which do in Redis what throttle_table.h does in memory: throttle_script_test.c holds
- * them to it. */
+/* The scripts of the login throttle, which do in Redis what throttle_table.h does in memory: throttle_script_test.c
+ * holds them to it. */
 #ifndef AUTH_THROTTLE_SCRIPT_H
 #define AUTH_THROTTLE_SCRIPT_H
 

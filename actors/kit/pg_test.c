@@ -327,6 +327,39 @@ Test(pg, a_transaction_sees_its_own_writes, .timeout = 40)
     fix_run_pg(&fix_pg_options, own_writes, &p);
 }
 
+typedef struct many {
+    int count, twice; /* how many to queue; the place of one whose name was there before, or 0 */
+} many;
+
+static sut_status queue_many(sut_request *rq, sut_pg_tx *tx, void *arg)
+{
+    const many *m = arg;
+    sut_status st = 0;
+    for (int i = 1; st == 0 && i <= m->count; i++)
+        st = queue_insert(tx, 1000 + i, sut_request_printf(rq, "many %d", i == m->twice ? 1 : i).ptr);
+    return st;
+}
+
+static sut_status long_queues(sut_request *rq, void *arg)
+{
+    (void)arg;
+    make(rq);
+    const int64_t before = count(rq);
+    for (int twice = 2; twice <= 150; twice += 37) {
+        cr_assert_eq(sut_pg_tx_run(rq, queue_many, &(many){150, twice}), SUT_ERR_CONFLICT, "%d", twice);
+        cr_assert_eq(count(rq), before, "of what was sent before the commit nothing stays");
+    }
+    cr_assert_eq(sut_pg_tx_run(rq, queue_many, &(many){150, 0}), 0);
+    cr_assert_eq(count(rq), before + 150);
+    return 0;
+}
+
+Test(pg, more_is_queued_than_travels_at_once, .timeout = 40)
+{
+    sut_test_postgres p;
+    fix_run_pg(&fix_pg_options, long_queues, &p);
+}
+
 /* Two transactions lock two rows in opposite order: PostgreSQL undoes one, the kit runs it again, both end well. */
 typedef struct crossing {
     int64_t first, second;

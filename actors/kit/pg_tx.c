@@ -147,10 +147,24 @@ sut_status sut_pg_exec(sut_pg_tx *tx, const sut_pg_stmt *stmt, sut_pg_params par
     return st;
 }
 
+/* A round trip for what is queued. */
+static sut_status s_flush(sut_pg_tx *tx)
+{
+    if (tx->failed)
+        return tx->failed;
+    sut_status st = s_conclude(tx, sut_pg_lease_wait(tx->lease, tx->rq));
+    PQclear(tx->lease->result);
+    tx->lease->result = NULL;
+    return st;
+}
+
 sut_status sut_pg_queue(sut_pg_tx *tx, const sut_pg_stmt *stmt, sut_pg_params params)
 {
-    if (tx->queued >= SUT_PG_QUEUE_MAX)
-        return tx->failed = sut_fail_internal(tx->rq, "more than %d statements are queued", SUT_PG_QUEUE_MAX);
+    if (tx->queued >= SUT_PG_QUEUE_MAX) {
+        sut_status full = s_flush(tx);
+        if (full)
+            return full;
+    }
     sut_status st = s_send(tx, stmt, params);
     if (!st)
         tx->queued++;

@@ -100,20 +100,22 @@ static sut_status count(sut_pg_tx *tx, const relating *a, const user_change *c)
 
 /* ---- events ---- */
 
-/* One of the events of a pair; `from` is the user_id. They all have these fields. */
+/* Returns having emitted one of the events of a pair; `from` is the user_id. They all have these fields. */
 #define TELL(event, from, to)                                                                                          \
-    sut_emit(rq, tx, &user_##event##_event,                                                                            \
-             &(user_##event){.pair = a->pair, .user_id = (from), .other_id = (to), .version = a->version}, NULL)
+    do {                                                                                                               \
+        const user_##event told = {.pair = a->pair, .user_id = (from), .other_id = (to), .version = a->version};       \
+        return sut_emit(rq, tx, &user_##event##_event, &told, NULL);                                                   \
+    } while (0)
 
 static sut_status tell_added(sut_request *rq, sut_pg_tx *tx, const relating *a, unsigned tie)
 {
     switch (tie) {
-    case USER_TIE_FOLLOWS: return TELL(user_followed, a->me, a->other);
-    case USER_TIE_FOLLOWED_BY: return TELL(user_followed, a->other, a->me);
-    case USER_TIE_FOLLOW_ASKED: return TELL(follow_requested, a->me, a->other);
-    case USER_TIE_ASKED: return TELL(friend_requested, a->me, a->other);
-    case USER_TIE_FRIEND: return TELL(friend_accepted, a->me, a->other);
-    case USER_TIE_BLOCKS: return TELL(user_blocked, a->me, a->other);
+    case USER_TIE_FOLLOWS: TELL(user_followed, a->me, a->other);
+    case USER_TIE_FOLLOWED_BY: TELL(user_followed, a->other, a->me);
+    case USER_TIE_FOLLOW_ASKED: TELL(follow_requested, a->me, a->other);
+    case USER_TIE_ASKED: TELL(friend_requested, a->me, a->other);
+    case USER_TIE_FRIEND: TELL(friend_accepted, a->me, a->other);
+    case USER_TIE_BLOCKS: TELL(user_blocked, a->me, a->other);
     default: return 0;
     }
 }
@@ -121,10 +123,10 @@ static sut_status tell_added(sut_request *rq, sut_pg_tx *tx, const relating *a, 
 static sut_status tell_removed(sut_request *rq, sut_pg_tx *tx, const relating *a, unsigned tie)
 {
     switch (tie) {
-    case USER_TIE_FOLLOWS: return TELL(user_unfollowed, a->me, a->other);
-    case USER_TIE_FOLLOWED_BY: return TELL(user_unfollowed, a->other, a->me);
-    case USER_TIE_FRIEND: return TELL(friend_removed, a->me, a->other);
-    case USER_TIE_BLOCKS: return TELL(user_unblocked, a->me, a->other);
+    case USER_TIE_FOLLOWS: TELL(user_unfollowed, a->me, a->other);
+    case USER_TIE_FOLLOWED_BY: TELL(user_unfollowed, a->other, a->me);
+    case USER_TIE_FRIEND: TELL(friend_removed, a->me, a->other);
+    case USER_TIE_BLOCKS: TELL(user_unblocked, a->me, a->other);
     default: return 0;
     }
 }

@@ -5,7 +5,7 @@ PACKAGES_BUILD=(gcc clang cmake ninja-build pkg-config libzmq3-dev libczmq-dev l
     libpcre2-dev libyaml-dev libhiredis-dev libpq-dev libcivetweb-dev libjwt-dev libssl-dev libcrypt-dev
     libcriterion-dev liblmdb-dev libcurl4-openssl-dev libzxcvbn-dev)
 PACKAGES_RUN=(postgresql-15 redis-tools runit curl jq procps util-linux)
-PACKAGES_TEST=(git faketime python3 python3-zmq python3-msgpack python3-yaml python3-jsonschema python3-aiosmtpd
+PACKAGES_TEST=(git faketime python3 python3-venv python3-zmq python3-msgpack python3-yaml python3-jsonschema python3-aiosmtpd
     netcat-openbsd)
 # What judges asyncapi.json runs on whatever Node the machine has.
 command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)

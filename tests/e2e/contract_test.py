@@ -607,6 +607,20 @@ class Relations(Contract):
         for path in ("followers", "following", "friends", "mutual-friends"):
             self.refused(403, "list_hidden", "GET", f"/api/users/{id}/{path}", token=hal["access_token"])
 
+    def test_what_only_friends_are_told(self):
+        jane, kim = self.account("jane"), self.account("kim")
+        path = f"/api/users/{jane['user_id']}/friendship"
+        self.refused(401, "unauthenticated", "GET", path)
+        self.refused(403, "forbidden", "GET", path, token=kim["access_token"])
+        self.refused(422, "validation_failed", "GET", path.replace(str(jane["user_id"]), "x"), token=kim["access_token"])
+        self.act(kim, "POST", "friend", jane)
+        self.refused(403, "forbidden", "GET", path, token=kim["access_token"])
+        self.act(jane, "PUT", "friend", kim)
+        reply = self.ask("GET", path, token=kim["access_token"])
+        self.assertEqual((reply.status, reply.json["mutual_friend_count"]), (200, 0))
+        self.act(jane, "DELETE", "friend", kim)
+        self.refused(403, "forbidden", "GET", path, token=kim["access_token"])
+
     def test_settings(self):
         token, path = self.bob["access_token"], "/api/users/settings"
         before = self.ask("GET", path, token=token).json

@@ -186,7 +186,8 @@ SUT_MUST_CHECK sut_status sut_pg_tx_once(sut_request *rq, sut_pg_tx_fn fn, void 
 SUT_MUST_CHECK sut_status sut_pg_exec(sut_pg_tx *tx, const sut_pg_stmt *stmt, sut_pg_params params,
                                       const sut_pg_result **out);
 /* Queues without waiting: it travels with the next sut_pg_exec or with COMMIT, and its error is reported there. Its
- * result is not kept. A write that needs no answer should be queued. Parameters are copied. At most 64 at a time. */
+ * result is not kept. A write that needs no answer should be queued. Parameters are copied. Where 64 are queued, they
+ * are sent and waited for first. */
 SUT_MUST_CHECK sut_status sut_pg_queue(sut_pg_tx *tx, const sut_pg_stmt *stmt, sut_pg_params params);
 
 /* After SUT_ERR_CONFLICT: was it this constraint ("users_email_key")? */
