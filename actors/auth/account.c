@@ -61,11 +61,13 @@ sut_status auth_account_insert(sut_request *rq, auth_account *account, bool *tak
     return 0;
 }
 
-/* The row is locked first, so that of several that activate one account a single one sees it pending. */
+/* The row is locked first, so that of several that activate one account a single one sees it pending. One that became
+ * active meanwhile may have been suspended since: this must not be another way in. */
 static const sut_pg_stmt s_activate = {
     "auth_account_activate",
     "UPDATE users u SET status = 'active', username = $2, updated_at = now() FROM (SELECT id, status FROM users WHERE "
-    "id = $1 AND status <> 'undoing' FOR UPDATE) old WHERE u.id = old.id RETURNING u.level, old.status = 'pending', "
+    "id = $1 AND status <> 'undoing' AND suspended_at IS NULL AND deactivated_at IS NULL FOR UPDATE) old WHERE u.id = "
+    "old.id RETURNING u.level, old.status = 'pending', "
     "u.email",
     2};
 

@@ -4,8 +4,10 @@
 #include "auth_migrations.h"
 #include "mail.h"
 #include "password.h"
+#include "standing.h"
 
 #include "base/log.h"
+#include "kit/cursor.h"
 
 #include <stdio.h>
 
@@ -148,6 +150,7 @@ static const sut_setting s_settings[] = {
 
 static const sut_periodic s_periodics[] = {
     {.name = "auth.registration_sweeper", .fn = auth_saga_sweep, .every_ms = 2000, .timeout_ms = 20000},
+    {.name = "auth.suspensions", .fn = auth_suspension_sweep, .every_ms = 5000},
     {.name = "auth.cleanup", .fn = auth_cleanup, .every_ms = 60000},
 };
 
@@ -188,7 +191,7 @@ static sut_status on_start(sut_request *rq, void *arg)
     auth_token_rules = (sut_token_rules){auth_config.jwt_issuer, auth_config.jwt_audience};
     if (auth_password_init((int)auth_config.bcrypt_cost) != 0)
         return sut_fail_internal(rq, "libxcrypt does not know $2b$");
-    return 0;
+    return sut_cursor_start(rq);
 }
 
 /* Nothing holds the ring across a call that parks. */

@@ -58,6 +58,19 @@ SUT_MUST_CHECK sut_status auth_account_insert(sut_request *rq, auth_account *acc
  * `*active` false: its registration is being given up, or it is gone. */
 SUT_MUST_CHECK sut_status auth_account_activate(sut_request *rq, sut_pg_tx *tx, auth_account *account, bool *active);
 
+/* ---- password_set.c: the caller shows the present password once more ---- */
+
+typedef struct auth_owner {
+    int64_t user_id; /* given */
+    sut_str email;
+    int64_t password_version; /* of the password that was right: whoever acts on it checks this under the row's lock */
+} auth_owner;
+
+/* 0, or AUTH_ERR_WRONG_PASSWORD at `pointer` ("/old_password"). Takes as long if there is no such account. */
+SUT_MUST_CHECK sut_status auth_owner_confirm(sut_request *rq, const char *pointer, sut_str password, auth_owner *owner);
+/* AUTH_ERR_WRONG_PASSWORD, for a password that was changed meanwhile. */
+sut_status auth_owner_refuse(sut_request *rq, const char *pointer);
+
 /* ---- saga.c: registration spans two actors (DESIGN section 8) ---- */
 
 typedef enum { AUTH_SAGA_DONE, AUTH_SAGA_NAME_TAKEN, AUTH_SAGA_UNDONE } auth_saga_end;

@@ -76,57 +76,58 @@ static const sut_pg_stmt s_lock = {"auth_change_lock",
                                    "SELECT 1 FROM users WHERE id = $1 AND password_version = $2 FOR NO KEY UPDATE", 2};
 
 typedef struct changing {
-    int64_t user_id, version;
-    sut_str email, session; /* the one that stays; absent: none */
+    auth_owner owner;
+    sut_str session; /* the one that stays; absent: none */
     char hash[AUTH_HASH_SIZE];
 } changing;
 
-static sut_status wrong_password(sut_request *rq)
+sut_status auth_owner_refuse(sut_request *rq, const char *pointer)
 {
-    return sut_fail_field_as(rq, AUTH_ERR_WRONG_PASSWORD, "/old_password", "wrong",
-                             "This is not the present password.");
+    return sut_fail_field_as(rq, AUTH_ERR_WRONG_PASSWORD, pointer, "wrong", "This is not the present password.");
 }
 
 static sut_status change(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     changing *x = arg;
+    const auth_owner *owner = &x->owner;
     const sut_pg_result *r;
-    sut_status st = sut_pg_exec(tx, &s_lock, SUT_PG_PARAMS(sut_pg_i64(x->user_id), sut_pg_i64(x->version)), &r);
+    sut_status st =
+        sut_pg_exec(tx, &s_lock, SUT_PG_PARAMS(sut_pg_i64(owner->user_id), sut_pg_i64(owner->password_version)), &r);
     if (st != 0)
         return st;
     if (sut_pg_rows(r) == 0)
-        return wrong_password(rq); /* changed meanwhile */
-    st = set_password(rq, tx, x->user_id, x->email, x->hash, false);
+        return auth_owner_refuse(rq, "/old_password"); /* changed meanwhile */
+    st = set_password(rq, tx, owner->user_id, owner->email, x->hash, false);
     if (st != 0)
         return st;
-    return x->session.ptr ? auth_session_revoke_others(rq, tx, x->user_id, x->session)
-                          : auth_session_revoke(rq, tx, x->user_id, SUT_STR_NONE);
+    return x->session.ptr ? auth_session_revoke_others(rq, tx, owner->user_id, x->session)
+                          : auth_session_revoke(rq, tx, owner->user_id, SUT_STR_NONE);
 }
 
-static sut_status check_old(sut_request *rq, const auth_change_password_in *in, changing *x)
+sut_status auth_owner_confirm(sut_request *rq, const char *pointer, sut_str password, auth_owner *owner)
 {
     const sut_pg_result *r;
     bool matches = false;
-    sut_status st = sut_pg_read(rq, &s_mine, SUT_PG_PARAMS(sut_pg_i64(x->user_id)), &r);
+    sut_status st = sut_pg_read(rq, &s_mine, SUT_PG_PARAMS(sut_pg_i64(owner->user_id)), &r);
     if (st != 0)
         return st;
     bool found = sut_pg_rows(r) == 1;
     if (found) {
-        x->email = sut_pg_get_text(r, 0, 0);
-        x->version = sut_pg_get_i64(r, 0, 2);
+        owner->email = sut_pg_get_text(r, 0, 0);
+        owner->password_version = sut_pg_get_i64(r, 0, 2);
     }
-    st = auth_password_check(rq, in->old_password, found ? sut_pg_get_text(r, 0, 1) : SUT_STR_NONE, &matches);
-    return st != 0 || matches ? st : wrong_password(rq);
+    st = auth_password_check(rq, password, found ? sut_pg_get_text(r, 0, 1) : SUT_STR_NONE, &matches);
+    return st != 0 || matches ? st : auth_owner_refuse(rq, pointer);
 }
 
 sut_status auth_change_password(sut_request *rq, const auth_change_password_in *in, auth_change_password_out *out)
 {
     const sut_principal *who = sut_request_principal(rq);
-    changing x = {.user_id = who->user_id, .session = who->session};
+    changing x = {.owner = {.user_id = who->user_id}, .session = who->session};
     (void)out;
-    sut_status st = check_old(rq, in, &x);
+    sut_status st = auth_owner_confirm(rq, "/old_password", in->old_password, &x.owner);
     if (st == 0)
-        st = auth_password_judge(rq, "/new_password", in->new_password, &x.email, 1);
+        st = auth_password_judge(rq, "/new_password", in->new_password, &x.owner.email, 1);
     if (st == 0)
         st = auth_password_hash(rq, in->new_password, x.hash);
     return st != 0 ? st : sut_pg_tx_run(rq, change, &x);

@@ -2,6 +2,7 @@
  * whole session ends (RFC 9700 section 4.14.2). */
 #include "auth.h"
 #include "auth_service.h"
+#include "standing.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,7 +13,8 @@ static const sut_pg_stmt s_find = {
     "auth_refresh_find",
     "SELECT s.id, s.user_id, u.level, u.username, u.email, t.used_at IS NOT NULL, "
     "s.revoked_at IS NOT NULL OR u.status <> 'active', "
-    "LEAST(t.expires_at, s.expires_at) <= now(), s.created_at, s.last_seen_at, u.is_verified "
+    "LEAST(t.expires_at, s.expires_at) <= now(), s.created_at, s.last_seen_at, u.is_verified, " AUTH_STANDING_COLUMNS
+    " "
     "FROM tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id "
     "WHERE t.token_hash = $1 AND t.purpose = 'refresh' FOR UPDATE OF s, t",
     1};
@@ -24,18 +26,27 @@ static const sut_pg_stmt s_seen = {"auth_refresh_seen",
                                    "address = COALESCE($3, address), device = COALESCE($4, device) WHERE id = $1",
                                    4};
 
-typedef enum { EXCHANGED, UNKNOWN, EXPIRED, UNVERIFIED, REUSED } verdict;
+#define STANDING 11 /* the first of its columns */
+
+typedef enum { EXCHANGED, UNKNOWN, EXPIRED, UNVERIFIED, SUSPENDED, REUSED } verdict;
 
 typedef struct exchange {
     sut_str hash;
     verdict verdict;
     sut_str username, email;
+    auth_standing standing;
     auth_grant grant;
 } exchange;
 
+/* A suspension has ended the session; whoever holds its last token is told why. */
 static verdict judge(const sut_pg_result *r)
 {
-    if (sut_pg_rows(r) == 0 || sut_pg_get_bool(r, 0, 6))
+    if (sut_pg_rows(r) == 0)
+        return UNKNOWN;
+    const auth_standing s = auth_standing_read(r, 0, STANDING);
+    if (auth_standing_barred(&s) && !sut_pg_get_bool(r, 0, 5))
+        return SUSPENDED;
+    if (sut_pg_get_bool(r, 0, 6))
         return UNKNOWN;
     if (sut_pg_get_bool(r, 0, 5))
         return REUSED;
@@ -80,6 +91,8 @@ static sut_status run(sut_request *rq, sut_pg_tx *tx, void *arg)
     if (st != 0)
         return st;
     x->verdict = judge(r);
+    if (x->verdict == SUSPENDED)
+        x->standing = auth_standing_read(r, 0, STANDING);
     if (x->verdict != EXCHANGED && x->verdict != REUSED)
         return 0;
     sut_str session = sut_pg_get_text(r, 0, 0);
@@ -102,6 +115,8 @@ static sut_status refuse(sut_request *rq, const exchange *x)
         return sut_fail(rq, AUTH_ERR_TOKEN_EXPIRED, "The refresh token has expired; log in again.");
     if (x->verdict == UNVERIFIED)
         return sut_fail(rq, AUTH_ERR_EMAIL_UNVERIFIED, "The address must be confirmed first: see the mail.");
+    if (x->verdict == SUSPENDED)
+        return auth_standing_refuse(rq, &x->standing);
     if (x->verdict == UNKNOWN)
         return sut_fail(rq, AUTH_ERR_TOKEN_INVALID, "This is no valid refresh token; log in again.");
     sut_log(SUT_WARN, "auth", "refresh.reused", SUT_KV_I("user_id", x->grant.user_id));

@@ -2,10 +2,12 @@
 #include "throttle.h"
 
 #include "auth.h"
+#include "throttle_script.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "kit/redis.h"
+#include "kit/task.h"
 #include "redis/redis.h"
 
 #include <arpa/inet.h>
@@ -15,44 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ACCOUNT_DRAIN_MS   600000
-#define NETWORK_DRAIN_MS   30000
-#define REDIS_KEY_SIZE     64
-#define SCRIPT_ARGS_A_RULE 4
-
-/* Both scripts: KEYS are the counts; ARGV four figures of each rule: free, base, max, drain. Redis's own clock, which
- * all instances share. A count that has drained is gone by its expiry. */
-#define SCRIPT_HEAD                                                                                                    \
-    "local t = redis.call('TIME')\n"                                                                                   \
-    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                                                              \
-    "local function rule(i) local a = 4 * (i - 1)\n"                                                                   \
-    "  return tonumber(ARGV[a+1]), tonumber(ARGV[a+2]), tonumber(ARGV[a+3]), tonumber(ARGV[a+4]) end\n"                \
-    "local function left(key, drain) local h = redis.call('HMGET', key, 'count', 'at')\n"                              \
-    "  if not h[1] then return 0 end\n"                                                                                \
-    "  return math.max(0, tonumber(h[1]) - math.max(0, now - tonumber(h[2])) / drain) end\n"                           \
-    "local function keep(key, count, till, drain)\n"                                                                   \
-    "  redis.call('HSET', key, 'count', string.format('%.6f', count), 'at', now, 'until', till)\n"                     \
-    "  redis.call('PEXPIRE', key, math.ceil(math.max(count * drain, till - now)) + 1) end\n"
-
-static const char s_take_source[] =
-    SCRIPT_HEAD "local wait = 0\n"
-                "for i, key in ipairs(KEYS) do\n"
-                "  wait = math.max(wait, (tonumber(redis.call('HGET', key, 'until')) or 0) - now) end\n"
-                "if wait > 0 then return wait end\n"
-                "for i, key in ipairs(KEYS) do local free, base, max, drain = rule(i)\n"
-                "  local count, delay = left(key, drain) + 1, 0\n"
-                "  if count > free then delay = math.min(max, base * 2 ^ (math.ceil(count - free) - 1)) end\n"
-                "  keep(key, count, now + delay, drain) end\n"
-                "return 0\n";
-
-static const char s_refund_source[] =
-    SCRIPT_HEAD "for i, key in ipairs(KEYS) do local free, base, max, drain = rule(i)\n"
-                "  if redis.call('EXISTS', key) == 1 then\n"
-                "    local count = left(key, drain) - 1\n"
-                "    local till = tonumber(redis.call('HGET', key, 'until')) or 0\n"
-                "    if count <= 0 then redis.call('DEL', key)\n"
-                "    else keep(key, count, count <= free and 0 or till, drain) end end end\n"
-                "return 0\n";
+#define ACCOUNT_DRAIN_MS 600000
+#define NETWORK_DRAIN_MS 30000
 
 static auth_throttle_table s_table;
 
@@ -128,7 +94,7 @@ static sut_status identify(sut_request *rq, sut_str email, const char *network, 
 static sut_status eval(sut_request *rq, sut_redis_script *script, const char *source, const auth_attempt *a,
                        sut_kit_redis_answer *answer)
 {
-    sut_str args[2 + 2 * SCRIPT_ARGS_A_RULE];
+    sut_str args[2 + 2 * AUTH_SCRIPT_ARGS_A_RULE];
     size_t n = 0;
     char hex[2 * AUTH_BUCKET_KEY + 1];
     if (!script->source && sut_redis_script_init(script, source) != 0)
@@ -139,8 +105,8 @@ static sut_status eval(sut_request *rq, sut_redis_script *script, const char *so
     }
     for (size_t i = 0; i < SUT_ARRAY_LEN(a->rules); i++) {
         const auth_bucket_rule *r = &a->rules[i];
-        const uint32_t figures[SCRIPT_ARGS_A_RULE] = {r->free, r->base_ms, r->max_ms, r->drain_ms};
-        for (size_t j = 0; j < SCRIPT_ARGS_A_RULE; j++)
+        const uint32_t figures[AUTH_SCRIPT_ARGS_A_RULE] = {r->free, r->base_ms, r->max_ms, r->drain_ms};
+        for (size_t j = 0; j < AUTH_SCRIPT_ARGS_A_RULE; j++)
             args[n++] = sut_request_printf(rq, "%" PRIu32, figures[j]);
     }
     for (size_t i = 0; i < n; i++) {
@@ -166,7 +132,7 @@ sut_status auth_throttle_take(sut_request *rq, sut_str email, const char *networ
     if (st != 0)
         return st;
     uint64_t wait = auth_table_take(&s_table, out->keys, out->rules, SUT_ARRAY_LEN(out->keys), now_ms());
-    if (wait == 0 && eval(rq, &script, s_take_source, out, &answer) == 0 && answer.i > 0) {
+    if (wait == 0 && eval(rq, &script, auth_throttle_take_source, out, &answer) == 0 && answer.i > 0) {
         wait = (uint64_t)answer.i;
         auth_table_refund(&s_table, out->keys, out->rules, SUT_ARRAY_LEN(out->keys), now_ms());
     }
@@ -176,12 +142,27 @@ sut_status auth_throttle_take(sut_request *rq, sut_str email, const char *networ
                           "There were too many attempts to log in; wait %" PRIu64 " seconds.", (wait + 999) / 1000);
 }
 
-void auth_throttle_refund(sut_request *rq, const auth_attempt *attempt)
+/* In Redis. */
+static sut_status refund(sut_request *rq, void *arg)
 {
     static sut_redis_script script;
     sut_kit_redis_answer answer;
-    auth_table_refund(&s_table, attempt->keys, attempt->rules, SUT_ARRAY_LEN(attempt->keys), now_ms());
-    sut_status st = eval(rq, &script, s_refund_source, attempt, &answer);
+    sut_status st = eval(rq, &script, auth_throttle_refund_source, arg, &answer);
     if (st != 0) /* then this attempt drains like one that failed */
         sut_log(SUT_DEBUG, "auth", "throttle.refund_skipped", SUT_KV_I("err", st));
+    return 0;
+}
+
+void auth_throttle_refund(sut_request *rq, auth_attempt *attempt)
+{
+    auth_table_refund(&s_table, attempt->keys, attempt->rules, SUT_ARRAY_LEN(attempt->keys), now_ms());
+    (void)refund(rq, attempt);
+}
+
+/* Behind the answer: the request has an error to tell, and perhaps no time left. */
+sut_status auth_throttle_unlooked(sut_request *rq, const auth_attempt *attempt, sut_status st)
+{
+    auth_table_refund(&s_table, attempt->keys, attempt->rules, SUT_ARRAY_LEN(attempt->keys), now_ms());
+    sut_status begun = sut_background(rq, "auth.throttle_refund", refund, attempt, sizeof *attempt, 5000);
+    return begun == SUT_ERR_OVERLOADED ? begun : st;
 }

@@ -23,6 +23,9 @@ typedef struct auth_attempt { /* one that is being judged */
  * besides: when Redis is away the process goes on by what it has counted. */
 SUT_MUST_CHECK sut_status auth_throttle_take(sut_request *rq, sut_str email, const char *network, auth_attempt *out);
 /* The password was right: the attempt does not count. Never fails. */
-void auth_throttle_refund(sut_request *rq, const auth_attempt *attempt);
+void auth_throttle_refund(sut_request *rq, auth_attempt *attempt);
+/* The password was not looked at, for the reason `st` that rq has been told: the attempt does not count. Returns `st`,
+ * or SUT_ERR_OVERLOADED if there is not even room to give it back, and it counts. */
+SUT_MUST_CHECK sut_status auth_throttle_unlooked(sut_request *rq, const auth_attempt *attempt, sut_status st);
 
 #endif

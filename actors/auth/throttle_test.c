@@ -2,9 +2,12 @@
 #include "fixture_test.h"
 
 #include "base/clock.h"
+#include "kit/work.h"
 #include "throttle.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -249,4 +252,65 @@ static sut_status expires(sut_request *rq, void *arg)
 Test(throttle, counts_go_by_themselves, .timeout = 40)
 {
     fix_run(expires);
+}
+
+/* ---- what is not looked at ---- */
+
+static sem_t s_held;
+
+static void hold(void *job)
+{
+    (void)job;
+    while (sem_wait(&s_held) != 0)
+        cr_assert_eq(errno, EINTR);
+}
+
+static sut_status hold_thread(sut_request *rq, void *arg)
+{
+    int *left = *(int **)arg;
+    char job = 0;
+    cr_assert_eq(sut_work(rq, hold, &job, sizeof job), 0);
+    (*left)--;
+    return 0;
+}
+
+static int counts_in_redis(const fix *f)
+{
+    char command[200];
+    int count = -1;
+    snprintf(command, sizeof command, "redis-cli -s %s/s --scan --pattern 'login:attempts:*' | wc -l", f->redis.dir);
+    FILE *p = popen(command, "r");
+    cr_assert(p && fscanf(p, "%d", &count) == 1);
+    (void)pclose(p);
+    return count;
+}
+
+static sut_status overloaded(sut_request *rq, void *arg)
+{
+    fix *f = arg;
+    int left = 2, *where = &left;
+    sut_error_body error;
+    cr_assert_eq(sem_init(&s_held, 0, 0), 0);
+    for (int i = 0; i < 2; i++) { /* one is worked on, one waits: there is no more room */
+        cr_assert_eq(sut_background(rq, "test.hold", hold_thread, &where, sizeof where, 30000), 0);
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+    }
+    for (int i = 0; i < 40; i++) {
+        cr_assert_eq(login_from(rq, "ada@example.org", "not the password", "198.51.100.1", &error), SUT_ERR_OVERLOADED);
+        cr_assert_gt(error.retry_after_ms, 0);
+    }
+    cr_assert_eq(sem_post(&s_held), 0);
+    cr_assert_eq(sem_post(&s_held), 0);
+    while (left > 0 || counts_in_redis(f) > 0)
+        cr_assert_eq(sut_request_sleep_ms(rq, 1), 0);
+    cr_assert_eq(tries(rq, "ada@example.org", &error), 11, "all the free ones are left");
+    return 0;
+}
+
+Test(throttle, an_attempt_that_was_not_looked_at_does_not_count, .timeout = 40)
+{
+    setenv("SUT_WORKERS", "1", 1);
+    setenv("SUT_WORK_QUEUE", "1", 1);
+    setenv("LOGIN_DELAY_S", "600", 1); /* so that none is over before the test is */
+    fix_run(overloaded);
 }

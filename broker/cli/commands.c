@@ -141,6 +141,8 @@ const cli_command cli_commands[] = {
 
     COMMAND(CLI_SETTING_UP, "key", "new | revoke | list", 0, 0, NO_OPTIONS, LIST("new", "revoke", "list"), NULL, NULL,
             "add and remove peers"),
+    COMMAND(CLI_SETTING_UP, "admin", "grant EMAIL | revoke EMAIL | list", 1, 2, NO_OPTIONS,
+            LIST("grant", "revoke", "list"), EXAMPLES_ADMIN, cli_run_admin, "who is an administrator"),
     COMMAND(CLI_SETTING_UP, "completion", "bash | zsh", 1, 1, NO_OPTIONS, LIST("bash", "zsh"), NULL, cli_run_completion,
             "print the completion script of a shell"),
     COMMAND(CLI_SETTING_UP, "help", "[COMMAND]", 0, 1, NO_OPTIONS, NULL, NULL, cli_run_help, "print help"),

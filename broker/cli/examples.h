@@ -58,6 +58,10 @@
     "  sut saga list\n"                                                                                                \
     "  sut saga show auth 4096\n"                                                                                      \
     "  sut saga retry auth 4096\n"
+#define EXAMPLES_ADMIN                                                                                                 \
+    "  sut admin grant ada@example.org   the account must be there; it logs in again\n"                                \
+    "  sut admin revoke ada@example.org\n"                                                                             \
+    "  sut admin list\n"
 #define EXAMPLES_FIXTURE                                                                                               \
     "  sut record events.jsonl 'probe.>' --kind event --duration 10s\n"                                                \
     "  sut fixture events.jsonl probe_burst\n"                                                                         \

@@ -113,6 +113,13 @@ def unbase64url(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def administrator(system, name):
+    """Tokens of a new one."""
+    system.register(name)
+    system.sut("admin", "grant", f"{name}@example.org")
+    return system.post("/api/auth/login", {"email": f"{name}@example.org", "password": PASSWORD}).json
+
+
 def every_operation():
     """Verb, path with an id that nobody has, and the document's operation."""
     for template, item in DOCUMENT["paths"].items():
@@ -128,6 +135,7 @@ class Operations(Contract):
         super().setUpClass()
         cls.ada = cls.stack.register("ada", display_name="Ada")
         cls.token = cls.ada["access_token"]
+        cls.tokens = {"ADMIN": administrator(cls.stack, "root")["access_token"]} # for operations of a level; else ada's
 
     # ---- what should succeed ----
 
@@ -344,14 +352,14 @@ class Operations(Contract):
     def test_every_operation_wants_json_in_and_out(self):
         for template, item in DOCUMENT["paths"].items():
             for verb, operation in item.items():
-                path = template.replace("{id}", "1")
-                self.refused(406, "not_acceptable", verb.upper(), path, token=self.token, headers={"Accept": "text/html"})
+                path, token = template.replace("{id}", "1"), self.tokens.get(operation["x-level"], self.token)
+                self.refused(406, "not_acceptable", verb.upper(), path, token=token, headers={"Accept": "text/html"})
                 if "requestBody" in operation:
-                    self.refused(415, "unsupported_media_type", verb.upper(), path, "a=b", token=self.token,
+                    self.refused(415, "unsupported_media_type", verb.upper(), path, "a=b", token=token,
                                  headers={"Content-Type": "application/x-www-form-urlencoded"})
                     self.refused(413, "payload_too_large", verb.upper(), path, json.dumps({"x": "y" * 300000}),
-                                 token=self.token)
-                    self.refused(400, "bad_request", verb.upper(), path, "{", token=self.token)
+                                 token=token)
+                    self.refused(400, "bad_request", verb.upper(), path, "{", token=token)
 
     def test_targets_and_headers_over_their_limits(self):
         self.refused(414, "uri_too_long", "GET", "/api/users/profile/1?" + "a" * 9000)
@@ -386,9 +394,9 @@ class Operations(Contract):
             verb, path = target.split(" ")
             self.invalid("/colour", verb, path, {**body, "colour": "red"}, token=self.token)
         for verb, path, operation in every_operation():
-            if operation["x-level"] != "ADMIN":
-                body = {} if "requestBody" in operation else None
-                self.invalid("/colour", verb, f"{path}?colour=red", body, token=self.token)
+            body = {} if "requestBody" in operation else None
+            token = self.tokens.get(operation["x-level"], self.token)
+            self.invalid("/colour", verb, f"{path}?colour=red", body, token=token)
         self.invalid("/privacy_settings/colour", "PUT", "/api/users/profile", {"privacy_settings": {"colour": "nobody"}},
                      token=self.token)
         self.assertEqual(self.stack.psql("auth_db", "SELECT count(*) FROM users WHERE email = 'u@example.org'"), "0")
@@ -631,6 +639,123 @@ class Relations(Contract):
     ACTS = [(verb, what) for what, verbs in (("follow", "POST DELETE"), ("follower", "PUT DELETE"),
                                              ("friend", "POST PUT DELETE"), ("block", "POST DELETE"),
                                              ("mute", "POST DELETE")) for verb in verbs.split()]
+
+
+class Administration(Contract):
+    """Administrators, what they do, and deactivated accounts."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ada, cls.bob = (cls.stack.register(name) for name in ("ada", "bob"))
+        cls.root, cls.second = (administrator(cls.stack, name) for name in ("root", "second"))
+        cls.token = cls.root["access_token"]
+
+    def login(self, name):
+        return self.ask("POST", "/api/auth/login", {"email": f"{name}@example.org", "password": PASSWORD})
+
+    def path(self, who):
+        return f"/api/admin/users/{who['user_id']}/suspend"
+
+    def seen(self, who):
+        return self.ask("GET", f"/api/users/profile/{who['user_id']}").status
+
+    def refused_soon(self, token):
+        stack.wait_until(lambda: self.ask("GET", "/api/auth/verify", token=token).status == 401, 3, "the token to be refused")
+
+    def test_suspending(self):
+        kim = self.account("kim")
+        body = {"reason": "Spam, after two warnings.", "until": "2099-01-02T03:04:05Z"}
+        self.assertEqual(self.seen(kim), 200)
+        made = self.ask("POST", self.path(kim), body, token=self.token)
+        self.assertEqual((made.status, made.json["state"], made.json["suspension_reason"]), (200, "suspended", body["reason"]))
+        again = self.ask("POST", self.path(kim), body, token=self.token)
+        self.assertEqual(again.json, made.json)
+        self.refused_soon(kim["access_token"])
+        login = self.refused(403, "account_suspended", "POST", "/api/auth/login",
+                             {"email": "kim@example.org", "password": PASSWORD})
+        self.assertEqual(login.json["errors"], [{"pointer": "/until", "code": "suspended",
+                                                 "message": "2099-01-02T03:04:05.000000Z"}])
+        self.refused(401, "bad_credentials", "POST", "/api/auth/login", {"email": "kim@example.org", "password": "no"})
+        self.refused(403, "account_suspended", "POST", "/api/auth/refresh", {"refresh_token": kim["refresh_token"]})
+        stack.wait_until(lambda: self.seen(kim) == 404, 5, "kim to be absent")
+        shown = self.ask("GET", "/api/admin/users?state=suspended&username=KI", token=self.token)
+        self.assertEqual([a["user_id"] for a in shown.json["items"]], [kim["user_id"]])
+        for _ in range(2):
+            lifted = self.ask("DELETE", self.path(kim), token=self.token)
+            self.assertEqual((lifted.status, lifted.json["state"]), (200, "active"))
+        stack.wait_until(lambda: self.seen(kim) == 200, 5, "kim to be back")
+        self.assertEqual(self.login("kim").status, 200)
+
+    def test_whom_nobody_suspends(self):
+        body = {"reason": "Spam."}
+        self.refused(409, "self_suspension", "POST", self.path(self.root), body, token=self.token)
+        self.refused(409, "account_is_admin", "POST", self.path(self.second), body, token=self.token)
+        nobody = {"user_id": 9007199254740991}
+        self.refused(404, "not_found", "POST", self.path(nobody), body, token=self.token)
+        self.refused(404, "not_found", "DELETE", self.path(nobody), token=self.token)
+        pat = self.account("pat")
+        self.stack.psql("auth_db", "UPDATE users SET status = 'pending', claimed_until = now() + interval '1 h' "
+                                   "WHERE username = 'pat'")
+        self.refused(409, "account_pending", "POST", self.path(pat), body, token=self.token)
+
+    def test_who_may(self):
+        for verb, path, body in (("GET", "/api/admin/users", None), ("POST", self.path(self.bob), {"reason": "Spam."}),
+                                 ("DELETE", self.path(self.bob), None)):
+            self.refused(401, "unauthenticated", verb, path, body)
+            self.refused(403, "forbidden", verb, path, body, token=self.ada["access_token"])
+        self.assertEqual(self.seen(self.bob), 200)
+
+    def test_bad_input(self):
+        path, token = self.path(self.bob), self.token
+        for field, wrong in (("reason", None), ("reason", ""), ("reason", "   "), ("reason", 17), ("reason", "x" * 301),
+                             ("until", "2001-01-02T03:04:05Z"), ("until", "soon"), ("until", 17), ("until", None),
+                             ("colour", "red")):
+            self.invalid(f"/{field}", "POST", path, {"reason": "Spam.", field: wrong}, token=token)
+        self.invalid("/reason", "POST", path, {}, token=token)
+        for id in ("0", "-1", "x", "1.5", "9007199254740992"):
+            for verb, body in (("POST", {"reason": "Spam."}), ("DELETE", None)):
+                self.refused(422, "validation_failed", verb, f"/api/admin/users/{id}/suspend", body, token=token)
+        for query in ("state=gone", "state=", "email=", "username=", f"username={'x' * 51}", "limit=0", "limit=101", "limit=x",
+                      "cursor=" + "0" * 129, "colour=red"):
+            self.refused(422, "validation_failed", "GET", f"/api/admin/users?{query}", token=token)
+        self.invalid("/colour", "DELETE", f"{path}?colour=red", token=token)
+        self.assertEqual(self.seen(self.bob), 200)
+
+    def test_accounts_page_by_page(self):
+        names = [self.account(f"paged{i}")["username"] for i in range(3)]
+        first = self.ask("GET", "/api/admin/users?username=paged&limit=2", token=self.token).json
+        cursor = first["next_cursor"]
+        rest = self.ask("GET", f"/api/admin/users?username=paged&limit=2&cursor={cursor}", token=self.token).json
+        self.assertEqual([a["username"] for a in first["items"] + rest["items"]], names[::-1], "the newest first")
+        self.assertIsNone(rest["next_cursor"])
+        one = self.ask("GET", "/api/admin/users?email=paged1@", token=self.token).json["items"]
+        self.assertEqual([(a["email"], a["state"], a["level"]) for a in one], [("paged1@example.org", "active", 1)])
+        for wrong, who in ((f"username=page&cursor={cursor}", self.root), (f"username=paged&cursor={cursor}", self.second),
+                           (f"username=paged&cursor={cursor[:-1]}x", self.root)):
+            self.refused(400, "bad_cursor", "GET", f"/api/admin/users?{wrong}", token=who["access_token"])
+
+    def test_deactivating(self):
+        lou = self.account("lou")
+        self.ask("POST", f"/api/users/follow/{self.bob['user_id']}", token=lou["access_token"])
+        path, followers = "/api/auth/deactivate", f"/api/users/{self.bob['user_id']}/followers"
+        self.refused(401, "unauthenticated", "POST", path, {"password": PASSWORD})
+        self.refused(403, "wrong_password", "POST", path, {"password": "not this one"}, token=lou["access_token"])
+        for wrong in ({}, {"password": ""}, {"password": 17}, {"password": "x" * 73}):
+            self.invalid("/password", "POST", path, wrong, token=lou["access_token"])
+        self.invalid("/colour", "POST", path, {"password": PASSWORD, "colour": "red"}, token=lou["access_token"])
+        self.assertEqual(self.ask("POST", path, {"password": PASSWORD}, token=lou["access_token"]).status, 204)
+        self.refused_soon(lou["access_token"])
+        self.refused(401, "token_invalid", "POST", "/api/auth/refresh", {"refresh_token": lou["refresh_token"]})
+        stack.wait_until(lambda: self.seen(lou) == 404, 5, "lou to be absent")
+        self.assertEqual(self.ask("GET", followers).json["items"], [])
+        self.refused(404, "not_found", "POST", f"/api/users/follow/{lou['user_id']}", token=self.ada["access_token"])
+        back = self.login("lou")
+        self.assertEqual((back.status, back.json["user_id"]), (200, lou["user_id"]))
+        self.assertEqual(self.ask("GET", f"/api/users/profile/{lou['user_id']}", token=back.json["access_token"]).status, 200,
+                         "to oneself one is there at once")
+        stack.wait_until(lambda: self.seen(lou) == 200, 5, "lou to be back")
+        self.assertEqual([card["user_id"] for card in self.ask("GET", followers).json["items"]], [lou["user_id"]])
 
 
 class RateLimits(Contract):
