@@ -408,16 +408,16 @@ Test(suspension, two_administrators_at_once, .timeout = 60)
 static sut_status try_to_log_in(sut_request *rq, bool known, size_t i)
 {
     sut_str email = sut_request_printf(rq, "%s%zu@example.org", known ? "known" : "other", i);
-    return fix_login(rq, email.ptr, "not the password", NULL, NULL);
+    return (sut_status)fix_login(rq, email.ptr, "not the password", NULL, NULL);
 }
 
-static sut_status same_time(sut_request *rq, void *arg)
+static sut_status equal_time(sut_request *rq, void *arg)
 {
     fix *f = arg;
     char hash[AUTH_HASH_SIZE];
     cr_assert_eq(auth_password_hash(rq, SUT_STR(FIX_PASSWORD), hash), 0);
     fix_known(f, TIMING_PAIRS_MAX, hash);
-    fix_sql(f, "UPDATE users SET suspended_at = now(), suspension_reason = 'Spam.' RETURNING 1");
+    fix_sql(f, "UPDATE users SET suspended_at = now(), suspension_reason = 'Spam.'");
     timing_assert_same(rq, AUTH_ERR_BAD_CREDENTIALS, try_to_log_in);
     return 0;
 }
@@ -425,5 +425,5 @@ static sut_status same_time(sut_request *rq, void *arg)
 Test(suspension, a_wrong_password_takes_as_long_as_for_nobody, .timeout = 120)
 {
     setenv("LOGIN_FREE_NETWORK", "100000", 1);
-    fix_run(same_time);
+    fix_run(equal_time);
 }
