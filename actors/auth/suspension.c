@@ -72,9 +72,7 @@ static sut_status view(sut_pg_tx *tx, const suspending *a)
 static sut_status judge(sut_request *rq, const suspending *a, const auth_standing *of)
 {
     if (a->by == a->user_id)
-        return sut_fail(rq, AUTH_ERR_SELF_SUSPENSION,
-                        "This is your own account; another administrator may suspend it "
-                        "when you are none any more.");
+        return sut_fail(rq, AUTH_ERR_SELF_SUSPENSION, "This is your own account.");
     if (of->level == SUT_LEVEL_ADMIN)
         return sut_fail(rq, AUTH_ERR_ACCOUNT_IS_ADMIN, "This is an administrator's account.");
     return of->registered ? 0

@@ -24,9 +24,9 @@ static sut_status in_its_scope(sut_request *rq, void *arg)
     cr_assert(at.at_us == s_at.at_us && at.id == s_at.id);
 
     const sut_cursor_scope others[] = {
-        {"lists", 32, 64, {"a", 1}},       {"lis", 32, 64, {"a", 1}}, {"list", 33, 64, {"a", 1}},
-        {"list", 32, 0, {"a", 1}},         {"list", 64, 32, {"a", 1}}, {"list", 32, 64, {"b", 1}},
-        {"list", 32, 64, {"a\0", 2}},      {"list", 32, 64, {"", 0}},  {"list", 32, 64, SUT_STR_NONE},
+        {"lists", 32, 64, {"a", 1}},  {"lis", 32, 64, {"a", 1}},  {"list", 33, 64, {"a", 1}},
+        {"list", 32, 0, {"a", 1}},    {"list", 64, 32, {"a", 1}}, {"list", 32, 64, {"b", 1}},
+        {"list", 32, 64, {"a\0", 2}}, {"list", 32, 64, {"", 0}},  {"list", 32, 64, SUT_STR_NONE},
     };
     for (size_t i = 0; i < SUT_ARRAY_LEN(others); i++)
         cr_assert_not(sut_cursor_read(&others[i], text, &at), "%zu", i);
@@ -58,7 +58,8 @@ static sut_status changed(sut_request *rq, void *arg)
     snprintf(wrong, sizeof wrong, "%.*s0", SUT_STR_FMT(text));
     cr_assert_not(sut_cursor_read(&s_scope, sut_str_from(wrong), &at));
     cr_assert_not(sut_cursor_read(&s_scope, SUT_STR_NONE, &at));
-    const sut_cursor_scope endless = {.list = "a name of a list that is longer than any name of a list has to be, ever"};
+    const sut_cursor_scope endless = {.list =
+                                          "a name of a list that is longer than any name of a list has to be, ever"};
     cr_assert_null(sut_cursor_make(rq, &endless, &s_at).ptr);
     return 0;
 }

@@ -79,6 +79,11 @@ static void seen(sut_request *rq, size_t n)
     cr_assert_eq(cards(rq, BOB), 2 + n);
     cr_assert_eq(friends(rq, BOB, ADA), n == 1);
     cr_assert_eq(friends(rq, ADA, BOB), n == 1);
+    user_friendship_out told;
+    const sut_principal bob = {.user_id = BOB, .level = 1};
+    const user_friendship_in with = {.user_id = ADA};
+    cr_assert_eq(sut_test_call(rq, &user_friendship_method, &bob, &with, &told, NULL), n ? 0 : SUT_ERR_FORBIDDEN,
+                 "hidden friends read like strangers, and like nobody");
     cr_assert_eq(fix_get(rq, BOB, ADA, NULL), n ? 0 : SUT_ERR_NOT_FOUND);
     cr_assert_eq(fix_get(rq, 0, ADA, NULL), n ? 0 : SUT_ERR_NOT_FOUND);
 }
