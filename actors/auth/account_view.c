@@ -51,7 +51,7 @@ auth_managed_account auth_managed_read(const sut_pg_result *r, int row)
         .deactivated_at = sut_pg_get_timestamptz(r, row, DEACTIVATED_AT),
         .has_deactivated_at = presence(!sut_pg_is_null(r, row, DEACTIVATED_AT)),
     };
-    a.state = state_of(&a, sut_pg_get_bool(r, row, REGISTERED));
+    a.state = (int32_t)state_of(&a, sut_pg_get_bool(r, row, REGISTERED));
     return a;
 }
 
