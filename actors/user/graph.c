@@ -1,4 +1,5 @@
-/* Which adapter answers: Neo4j while its copy is good and its breaker closed; PostgreSQL else, and at once when Neo4j fails. */
+/* Which adapter answers: Neo4j while its copy is good and its breaker closed; PostgreSQL else, and at once when Neo4j
+ * fails. */
 #include "graph.h"
 
 #include "graph_copy.h"

@@ -1,6 +1,7 @@
-/* The copy in Neo4j against `connections`, part by part in order of (from, to). A part is counted and hashed by both first;
- * only one that differs is read edge by edge, in smaller parts. Of each the copy is read before the connections: what the
- * connections say then is never older than what the copy had, so a mend that finds the version which was read is right. */
+/* The copy in Neo4j against `connections`, part by part in order of (from, to). A part is counted and hashed by both
+ * first; only one that differs is read edge by edge, in smaller parts. Of each the copy is read before the connections:
+ * what the connections say then is never older than what the copy had, so a mend that finds the version which was read
+ * is right. */
 #include "graph_copy.h"
 
 #include "neo4j.h"
@@ -9,12 +10,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HASHED    10000 /* edges of a part that is hashed */
-#define READ      1000  /* edges of a part that is read */
-#define READ_MAX  4000  /* edges in a part, ended ones too, of either */
-#define COPY_MS   10000
-#define LAGS_MAX  10 /* a check looks again so often, since the copy is behind by some events */
-#define LAG_MS    300
+#define HASHED   10000 /* edges of a part that is hashed */
+#define READ     1000  /* edges of a part that is read */
+#define READ_MAX 4000  /* edges in a part, ended ones too, of either */
+#define COPY_MS  10000
+#define LAGS_MAX 10 /* a check looks again so often, since the copy is behind by some events */
+#define LAG_MS   300
 
 /* ---- statements: (from, to) past ($1, $2), up to ($3, $4) ---- */
 
@@ -22,31 +23,31 @@
     "FROM connections WHERE (user_id, other_id) > ($1, $2) AND (kind = 'follow' OR (kind = 'friend' AND user_id < "    \
     "other_id)) "
 #define UP_TO "AND (user_id, other_id) <= ($3, $4) "
-static const sut_pg_stmt s_bound = {"user_graph_bound",
-                                    "SELECT user_id, other_id " EDGES "ORDER BY user_id, other_id LIMIT 1 OFFSET $3", 3};
-static const sut_pg_stmt s_hash = {
-    "user_graph_hash",
-    "SELECT count(*), coalesce(sum((user_id % 1000003) * (other_id % 999983) + CASE kind WHEN 'friend' THEN (other_id % "
-    "999979) * 7919 ELSE 0 END), 0)::bigint " EDGES UP_TO,
-    4};
+static const sut_pg_stmt s_bound = {
+    "user_graph_bound", "SELECT user_id, other_id " EDGES "ORDER BY user_id, other_id LIMIT 1 OFFSET $3", 3};
+static const sut_pg_stmt s_hash = {"user_graph_hash",
+                                   "SELECT count(*), coalesce(sum((user_id % 1000003) * (other_id % 999983) + CASE "
+                                   "kind WHEN 'friend' THEN (other_id % "
+                                   "999979) * 7919 ELSE 0 END), 0)::bigint " EDGES UP_TO,
+                                   4};
 static const sut_pg_stmt s_read = {"user_graph_read",
                                    "SELECT user_id, other_id, CASE kind WHEN 'friend' THEN 1 ELSE 0 END " EDGES UP_TO
                                    "ORDER BY 1, 2, 3 LIMIT 4000",
                                    4};
 
 #define COPIED(kinds)                                                                                                  \
-    "MATCH (u:User) WHERE u.id >= $user AND u.id <= $last_user MATCH (u)-[r:" kinds "]->(o:User) WHERE (u.id > $user "  \
+    "MATCH (u:User) WHERE u.id >= $user AND u.id <= $last_user MATCH (u)-[r:" kinds "]->(o:User) WHERE (u.id > $user " \
     "OR o.id > $other) AND (u.id < $last_user OR o.id <= $last_other) "
 static const char s_copy_hash[] =
     COPIED("FOLLOWS|FRIENDS_WITH") "RETURN count(*), sum((u.id % 1000003) * (o.id % 999983) + CASE type(r) WHEN "
                                    "'FRIENDS_WITH' THEN (o.id % 999979) * 7919 ELSE 0 END)";
-static const char s_copy_read[] =
-    COPIED("FOLLOWS|UNFOLLOWED|FRIENDS_WITH|UNFRIENDED") "WITH u.id AS u, o.id AS o, CASE WHEN type(r) IN "
-                                                         "['FOLLOWS', 'UNFOLLOWED'] THEN 0 ELSE 1 END AS kind, sum(CASE "
-                                                         "WHEN type(r) IN ['FOLLOWS', 'FRIENDS_WITH'] THEN 1 ELSE 0 END) "
-                                                         "AS live, max(coalesce(r.version, 0)) AS version "
-                                                         "RETURN u, o, kind, live, version ORDER BY u, o, kind LIMIT "
-                                                         "4000";
+static const char s_copy_read[] = COPIED(
+    "FOLLOWS|UNFOLLOWED|FRIENDS_WITH|UNFRIENDED") "WITH u.id AS u, o.id AS o, CASE WHEN type(r) IN "
+                                                  "['FOLLOWS', 'UNFOLLOWED'] THEN 0 ELSE 1 END AS kind, sum(CASE "
+                                                  "WHEN type(r) IN ['FOLLOWS', 'FRIENDS_WITH'] THEN 1 ELSE 0 END) "
+                                                  "AS live, max(coalesce(r.version, 0)) AS version "
+                                                  "RETURN u, o, kind, live, version ORDER BY u, o, kind LIMIT "
+                                                  "4000";
 
 typedef struct range { /* past the first, up to the last */
     int64_t user, other, last_user, last_other;
@@ -76,8 +77,8 @@ static int64_t cell(const json_t *rows, size_t row, size_t col)
 static sut_status bound(sut_request *rq, int64_t edges, range *in)
 {
     const sut_pg_result *r;
-    sut_status st = sut_pg_run(rq, &s_bound,
-                               SUT_PG_PARAMS(sut_pg_i64(in->user), sut_pg_i64(in->other), sut_pg_i64(edges - 1)), &r);
+    sut_status st =
+        sut_pg_run(rq, &s_bound, SUT_PG_PARAMS(sut_pg_i64(in->user), sut_pg_i64(in->other), sut_pg_i64(edges - 1)), &r);
     if (st)
         return st;
     bool all = sut_pg_rows(r) == 0;

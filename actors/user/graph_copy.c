@@ -1,8 +1,8 @@
 /* Keeping the copy in Neo4j: events, rebuilding, and knowing whether it is good.
  *
- * Rebuilding goes through the edges part by part and mends what differs, in place: Neo4j Community has one database, and
- * building a second graph beside the first would double what it holds. Events go on meanwhile; each write looks at the
- * version that is there (docs/decisions/0024-social-graph.md says why no order of the two is wrong). */
+ * Rebuilding goes through the edges part by part and mends what differs, in place: Neo4j Community has one database,
+ * and building a second graph beside the first would double what it holds. Events go on meanwhile; each write looks at
+ * the version that is there (docs/decisions/0024-social-graph.md says why no order of the two is wrong). */
 #include "graph_copy.h"
 
 #include "neo4j.h"
@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define WRITE_MS    3000
-#define LOOK_MS     5000 /* the first statement after its start takes more than a second */
-#define ATTEMPTS    6    /* of an event, some three seconds; then the whole copy is compared when Neo4j is back */
-#define PROJECTION  "social-graph"
+#define WRITE_MS   3000
+#define LOOK_MS    5000 /* the first statement after its start takes more than a second */
+#define ATTEMPTS   6    /* of an event, some three seconds; then the whole copy is compared when Neo4j is back */
+#define PROJECTION "social-graph"
 
 /* ---- writing ---- */
 
@@ -37,8 +37,8 @@ static const char *const s_put[2][2] = {
 sut_status user_graph_put(sut_request *rq, user_graph_edge edge, bool there, bool exact, json_t *rows)
 {
     json_t *answer;
-    sut_status st = user_neo4j(rq, s_put[edge][there], json_pack("{s:o, s:b}", "rows", rows, "exact", exact), WRITE_MS,
-                               &answer);
+    sut_status st =
+        user_neo4j(rq, s_put[edge][there], json_pack("{s:o, s:b}", "rows", rows, "exact", exact), WRITE_MS, &answer);
     if (!st)
         json_decref(answer);
     return st;
@@ -47,7 +47,8 @@ sut_status user_graph_put(sut_request *rq, user_graph_edge edge, bool there, boo
 /* ---- events ---- */
 
 /* While a rebuild is still to begin, one more reason for it changes nothing. */
-static const sut_pg_stmt s_soil = {"user_graph_soil", "UPDATE graph_copy SET dirty = dirty + 1 WHERE dirty <= begun", 0};
+static const sut_pg_stmt s_soil = {"user_graph_soil", "UPDATE graph_copy SET dirty = dirty + 1 WHERE dirty <= begun",
+                                   0};
 
 static sut_status soil(sut_request *rq)
 {
@@ -69,7 +70,8 @@ static sut_status put(sut_request *rq, const change *c)
                                     (json_int_t)(turn ? c->from : c->to), (json_int_t)c->version));
 }
 
-/* An event that Neo4j cannot take for long is not kept waiting until it is a dead letter: the copy is noted to be wrong. */
+/* An event that Neo4j cannot take for long is not kept waiting until it is a dead letter: the copy is noted to be
+ * wrong. */
 static sut_status follow_up(sut_request *rq, const change *c)
 {
     if (!user_neo4j_configured())
@@ -100,7 +102,8 @@ ON(unfriended, user_friend_removed, USER_GRAPH_FRIEND, false)
 
 /* ---- rebuilding ---- */
 
-static const sut_pg_stmt s_begin = {"user_graph_begin", "UPDATE graph_copy SET dirty = dirty + 1, begun = dirty + 1", 0};
+static const sut_pg_stmt s_begin = {"user_graph_begin", "UPDATE graph_copy SET dirty = dirty + 1, begun = dirty + 1",
+                                    0};
 static const sut_pg_stmt s_end = {
     "user_graph_end", "UPDATE graph_copy SET clean = begun, stamp = gen_random_uuid()::text RETURNING stamp", 0};
 
@@ -160,7 +163,8 @@ static sut_status apply(sut_request *rq, const sut_event *event, const void *bod
     return put(rq, &CHANGE((const user_friend_removed *)body, USER_GRAPH_FRIEND, false));
 }
 
-/* Both have the stamp, or the copy is not read: it is the one that this database knows, and not another's or a backup. */
+/* Both have the stamp, or the copy is not read: it is the one that this database knows, and not another's or a backup.
+ */
 static sut_status declare_good(sut_request *rq, sut_pg_tx *tx, void *arg)
 {
     const sut_pg_result *r;

@@ -1,5 +1,5 @@
-/* The graph from Neo4j. Each statement gives what its neighbour in graph_postgres.c gives, with the same limits in the same
- * order. A friendship is one FRIENDS_WITH, from the lower id to the higher. */
+/* The graph from Neo4j. Each statement gives what its neighbour in graph_postgres.c gives, with the same limits in the
+ * same order. A friendship is one FRIENDS_WITH, from the lower id to the higher. */
 #include "graph.h"
 #include "neo4j.h"
 
@@ -11,10 +11,14 @@
 #define TEXT(x)    TEXT_OF(x)
 
 #define NEAR(step)                                                                                                     \
-    "WITH v, f ORDER BY f.id LIMIT " TEXT(USER_GRAPH_CIRCLE) " CALL { WITH f MATCH (f)" step " WITH c ORDER BY c.id "   \
-    "LIMIT " TEXT(USER_GRAPH_CIRCLE) " RETURN c } WITH v, c, count(*) AS many WHERE c.id <> $a AND NOT c.id IN $ids "   \
-    "AND NOT (v)-[:FRIENDS_WITH]-(c) AND NOT (v)-[:FOLLOWS]->(c) RETURN c.id AS id, many, 0 ORDER BY many DESC, id "    \
-    "LIMIT $limit"
+    "WITH v, f ORDER BY f.id LIMIT " TEXT(                                                                             \
+        USER_GRAPH_CIRCLE) " CALL { WITH f MATCH (f)" step " WITH c ORDER BY c.id "                                    \
+                           "LIMIT " TEXT(                                                                              \
+                               USER_GRAPH_CIRCLE) " RETURN c } WITH v, c, count(*) AS many WHERE c.id <> $a AND NOT "  \
+                                                  "c.id IN $ids "                                                      \
+                                                  "AND NOT (v)-[:FRIENDS_WITH]-(c) AND NOT (v)-[:FOLLOWS]->(c) "       \
+                                                  "RETURN c.id AS id, many, 0 ORDER BY many DESC, id "                 \
+                                                  "LIMIT $limit"
 #define STEP(pattern)                                                                                                  \
     "MATCH (u:User) WHERE u.id IN $ids MATCH " pattern " WITH u.id AS src, o.id AS dst LIMIT $limit "                  \
     "WITH collect([dst, src]) AS e WITH e, size(e) AS many UNWIND e AS x RETURN x[0] AS dst, min(x[1]), many "         \
@@ -25,9 +29,11 @@ static const char *const s_queries[USER_GRAPH_QUERY_COUNT] = {
     [USER_GRAPH_MUTUAL] =
         "OPTIONAL MATCH (:User {id: $a})-[:FRIENDS_WITH]-(f) WHERE f.id > $after WITH f ORDER BY f.id "
         "LIMIT " TEXT(USER_GRAPH_WINDOW) " WITH collect(f) AS w "
-        "CALL { WITH w RETURN 0 AS id, coalesce(reduce(m = 0, f IN w | CASE WHEN f.id > m THEN f.id ELSE m END), 0) AS "
-        "x, size(w) AS y UNION ALL WITH w UNWIND w AS f MATCH (f)-[:FRIENDS_WITH]-(:User {id: $b}) WITH f ORDER BY f.id "
-        "LIMIT $limit RETURN f.id AS id, 0 AS x, 0 AS y } RETURN id, x, y ORDER BY id",
+                                         "CALL { WITH w RETURN 0 AS id, coalesce(reduce(m = 0, f IN w | CASE WHEN f.id "
+                                         "> m THEN f.id ELSE m END), 0) AS "
+                                         "x, size(w) AS y UNION ALL WITH w UNWIND w AS f MATCH "
+                                         "(f)-[:FRIENDS_WITH]-(:User {id: $b}) WITH f ORDER BY f.id "
+                                         "LIMIT $limit RETURN f.id AS id, 0 AS x, 0 AS y } RETURN id, x, y ORDER BY id",
     [USER_GRAPH_NEAR_FRIENDS] =
         "MATCH (v:User {id: $a})-[:FRIENDS_WITH]-(f) WHERE NOT f.id IN $ids " NEAR("-[:FRIENDS_WITH]-(c)"),
     [USER_GRAPH_NEAR_FOLLOWED] =
@@ -74,9 +80,9 @@ sut_status user_graph_ask_neo4j(sut_request *rq, user_graph_query query, const u
                                 user_graph_rows *out)
 {
     json_t *rows;
-    json_t *params = json_pack("{s:I, s:I, s:I, s:I, s:o}", "a", (json_int_t)asked->a, "b", (json_int_t)asked->b,
-                               "after", (json_int_t)asked->after, "limit", (json_int_t)asked->limit, "ids",
-                               ids_of(asked));
+    json_t *params =
+        json_pack("{s:I, s:I, s:I, s:I, s:o}", "a", (json_int_t)asked->a, "b", (json_int_t)asked->b, "after",
+                  (json_int_t)asked->after, "limit", (json_int_t)asked->limit, "ids", ids_of(asked));
     uint32_t left = sut_request_remaining_ms(rq) / 2;
     sut_status st = user_neo4j(rq, s_queries[query], params, left < TIMEOUT_MS ? left + 1 : TIMEOUT_MS, &rows);
     if (st)

@@ -1,9 +1,10 @@
 /* The shortest path between two people, by breadth-first search from both ends: each round is one question to the port,
  * whichever adapter answers, so both find the same.
  *
- * The end whose rim is smaller takes the next step; of two alike the first. A step that would read more edges than are left
- * is not taken, and that end stands still from then on: somebody whom a million follow does not stop the search from the
- * other side. Where the rims meet, the lowest id wins; and each person was reached from the lowest id of the rim before. */
+ * The end whose rim is smaller takes the next step; of two alike the first. A step that would read more edges than are
+ * left is not taken, and that end stands still from then on: somebody whom a million follow does not stop the search
+ * from the other side. Where the rims meet, the lowest id wins; and each person was reached from the lowest id of the
+ * rim before. */
 #include "graph.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* The graph: one suite for both adapters, on random graphs (of a fixed seed) and at the edges; and the copy in Neo4j under
- * events in any order, repeated, and under damage. Without Java or Maven the parts about Neo4j are left out, and say so. */
+/* The graph: one suite for both adapters, on random graphs (of a fixed seed) and at the edges; and the copy in Neo4j
+ * under events in any order, repeated, and under damage. Without Java or Maven the parts about Neo4j are left out, and
+ * say so. */
 #include "fixture_test.h"
 
 #include "graph.h"
@@ -91,8 +92,8 @@ static void same(const user_graph_rows *a, const user_graph_rows *b, int query)
     cr_assert_eq(a->count, b->count, "query %d: %zu and %zu rows", query, a->count, b->count);
     for (size_t i = 0; i < a->count; i++)
         for (int col = 0; col < 3; col++)
-            cr_assert_eq(a->items[i][col], b->items[i][col], "query %d, row %zu, column %d: %lld and %lld", query, i, col,
-                         (long long)a->items[i][col], (long long)b->items[i][col]);
+            cr_assert_eq(a->items[i][col], b->items[i][col], "query %d, row %zu, column %d: %lld and %lld", query, i,
+                         col, (long long)a->items[i][col], (long long)b->items[i][col]);
 }
 
 /* All questions, about random people with random bounds. */
@@ -129,9 +130,8 @@ static void mutual_is_right(sut_request *rq, user_graph_ask_fn *adapter)
 {
     for (int i = 0; i < 30; i++) {
         int a = (int)dice(PEOPLE), b = (int)dice(PEOPLE), after = (int)dice(PEOPLE);
-        user_graph_rows got =
-            ask(rq, adapter, USER_GRAPH_MUTUAL,
-                &(user_graph_asked){.a = ID(a), .b = ID(b), .after = ID(after), .limit = 100});
+        user_graph_rows got = ask(rq, adapter, USER_GRAPH_MUTUAL,
+                                  &(user_graph_asked){.a = ID(a), .b = ID(b), .after = ID(after), .limit = 100});
         size_t row = 1;
         for (int n = after + 1; n < PEOPLE; n++)
             if (s_friends[a][n] && s_friends[b][n])
@@ -297,8 +297,7 @@ static const sut_consumer *consumer(const char *subject)
 
 static void tell(sut_request *rq, const char *subject, int a, int b, int64_t version)
 {
-    const user_user_followed event = {
-        .pair = SUT_STR("x"), .user_id = ID(a), .other_id = ID(b), .version = version};
+    const user_user_followed event = {.pair = SUT_STR("x"), .user_id = ID(a), .other_id = ID(b), .version = version};
     cr_assert_eq(sut_test_deliver(rq, consumer(subject), &event, NULL, NULL), 0, "%s", subject);
 }
 

@@ -67,9 +67,7 @@ static sut_status read_reply(sut_request *rq, const sut_http_reply *reply, json_
         st = -ENOMEM;
     }
     if (!st)
-        json_array_foreach(data, i, item)
-            if (json_array_append(*rows, json_object_get(item, "row")))
-                st = -ENOMEM;
+        json_array_foreach(data, i, item) if (json_array_append(*rows, json_object_get(item, "row"))) st = -ENOMEM;
     if (st)
         json_decref(*rows), *rows = NULL;
     json_decref(body);

@@ -1,5 +1,5 @@
-/* How the caller and somebody else are connected. A path shows people and what they are to each other, so nobody is on it
- * whom the caller may not see, and no edge that both ends' lists hide: whoever stands in the way is gone round. */
+/* How the caller and somebody else are connected. A path shows people and what they are to each other, so nobody is on
+ * it whom the caller may not see, and no edge that both ends' lists hide: whoever stands in the way is gone round. */
 #include "graph.h"
 #include "user_service.h"
 
@@ -15,7 +15,8 @@ static const sut_pg_stmt s_ends = {
 
 static const sut_pg_stmt s_blocks = {
     "user_path_blocks",
-    "(SELECT other_id FROM connections WHERE user_id = $1 AND kind = 'block' ORDER BY created_at DESC LIMIT 1000) UNION "
+    "(SELECT other_id FROM connections WHERE user_id = $1 AND kind = 'block' ORDER BY created_at DESC LIMIT 1000) "
+    "UNION "
     "(SELECT user_id FROM connections WHERE other_id = $1 AND kind = 'block' ORDER BY created_at DESC LIMIT 1000) "
     "ORDER BY 1",
     1};

@@ -1,24 +1,26 @@
 /* Who is suggested to whom: friends of friends, then those whom one's circle follows, then the popular, in the order of
- * graph.h within each. One read says whom to pass over, the graph finds, one read makes cards of those who are there. */
+ * graph.h within each. One read says whom to pass over, the graph finds, one read makes cards of those who are there.
+ */
 #include "graph.h"
 #include "user_service.h"
 
 #include <errno.h>
 
 #define DISMISSALS_TEXT "1000"
-#define POPULAR_MAX    200
+#define POPULAR_MAX     200
 
 /* ---- whom to pass over ---- */
 
-/* Each part has its bound, so blocks of thousands do not crowd out what was dismissed. A friend whose list of friends is
- * shown to nobody is no step to others either. */
+/* Each part has its bound, so blocks of thousands do not crowd out what was dismissed. A friend whose list of friends
+ * is shown to nobody is no step to others either. */
 #define NOT_A_STEP                                                                                                     \
     "SELECT k.other_id FROM (SELECT other_id FROM connections WHERE user_id = $1 AND kind = 'friend' ORDER BY "        \
     "other_id LIMIT 500) k JOIN user_profiles p ON p.user_id = k.other_id WHERE p.privacy_settings->>'friends' = "     \
     "'nobody' OR p.hidden"
 static const sut_pg_stmt s_avoid = {
     "user_suggestion_avoid",
-    "(SELECT other_id FROM suggestion_dismissals WHERE user_id = $1 ORDER BY created_at DESC LIMIT " DISMISSALS_TEXT ") "
+    "(SELECT other_id FROM suggestion_dismissals WHERE user_id = $1 ORDER BY created_at DESC LIMIT " DISMISSALS_TEXT
+    ") "
     "UNION (SELECT other_id FROM connections WHERE user_id = $1 AND kind IN ('block', 'request', 'follow_request') "
     "ORDER BY created_at DESC LIMIT 250) "
     "UNION (SELECT user_id FROM connections WHERE other_id = $1 AND kind IN ('block', 'request', 'follow_request') "
@@ -92,7 +94,8 @@ static bool is_stranger(const user_card *card)
 }
 
 /* `many` NULL: all 0. */
-static sut_status add(gathering *g, const int64_t *ids, const int32_t *many, size_t count, user_suggestion_reason reason)
+static sut_status add(gathering *g, const int64_t *ids, const int32_t *many, size_t count,
+                      user_suggestion_reason reason)
 {
     sut_list cards = {0};
     sut_status st = count ? user_cards_read(g->rq, ids, count, g->me, &cards) : 0;
@@ -136,10 +139,10 @@ static sut_status add_popular(gathering *g)
     size_t count;
     if (g->count == (size_t)g->limit)
         return 0;
-    sut_status st = read_ids(
-        g->rq, &s_popular,
-        SUT_PG_PARAMS(sut_pg_i64(g->me), sut_pg_i64_array(g->avoid, g->avoid_count), sut_pg_i64(POPULAR_MAX)), &ids,
-        &count);
+    sut_status st =
+        read_ids(g->rq, &s_popular,
+                 SUT_PG_PARAMS(sut_pg_i64(g->me), sut_pg_i64_array(g->avoid, g->avoid_count), sut_pg_i64(POPULAR_MAX)),
+                 &ids, &count);
     return st ? st : add(g, ids, NULL, count, USER_SUGGESTION_REASON_POPULAR);
 }
 
@@ -215,6 +218,6 @@ sut_status user_suggestion_restore(sut_request *rq, const user_suggestion_restor
     (void)out;
     sut_status st = check_other(rq, in->user_id);
     return st ? st
-              : sut_pg_run(rq, &s_restore,
-                           SUT_PG_PARAMS(sut_pg_i64(sut_request_user_id(rq)), sut_pg_i64(in->user_id)), NULL);
+              : sut_pg_run(rq, &s_restore, SUT_PG_PARAMS(sut_pg_i64(sut_request_user_id(rq)), sut_pg_i64(in->user_id)),
+                           NULL);
 }
