@@ -1,4 +1,5 @@
-/* sut check: a copy that is kept elsewhere is compared with what it was made from, part by part, by the actor that owns both. */
+/* sut check: a copy that is kept elsewhere is compared with what it was made from, part by part, by the actor that owns
+ * both. */
 #include "ask.h"
 #include "inbox.h"
 #include "input.h"

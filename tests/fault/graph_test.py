@@ -23,7 +23,7 @@ class Graph(stack.StackTest):
         super().setUpClass()
 
     def state(self):
-        return self.stack.sut("call", "user.health", "{}", "--json").stdout
+        return self.stack.sut("call", "user.health", "{}", "--raw").stdout
 
     def equal(self):
         return self.stack.sut("check", "social-graph", check=False)
