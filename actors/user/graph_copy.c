@@ -15,10 +15,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define WRITE_MS   3000
-#define LOOK_MS    5000 /* the first statement after its start takes more than a second */
-#define ATTEMPTS   6    /* of an event, some three seconds; then the whole copy is compared when Neo4j is back */
-#define PROJECTION "social-graph"
+#define WRITE_MS    3000
+#define LOOK_MS     5000 /* the first statement after its start takes more than a second */
+#define ATTEMPTS    6    /* of an event, some three seconds; then the whole copy is compared when Neo4j is back */
+#define WRITERS_MAX 4
+#define TURN_MS     5
+#define PROJECTION  "social-graph"
 
 /* ---- writing ---- */
 
@@ -61,13 +63,30 @@ typedef struct change {
     int64_t from, to, version;
 } change;
 
+/* Events come faster than Neo4j writes. More of them at a time make each slower, until none is done in time. */
+static unsigned s_writing;
+
+static sut_status wait_for_turn(sut_request *rq)
+{
+    sut_status st = 0;
+    while (!st && s_writing >= WRITERS_MAX)
+        st = sut_request_sleep_ms(rq, TURN_MS);
+    return st;
+}
+
 /* Of a friendship both ends are alike. */
 static sut_status put(sut_request *rq, const change *c)
 {
     bool turn = c->edge == USER_GRAPH_FRIEND && c->from > c->to;
-    return user_graph_put(rq, c->edge, c->there, false,
-                          json_pack("[[I, I, I]]", (json_int_t)(turn ? c->to : c->from),
-                                    (json_int_t)(turn ? c->from : c->to), (json_int_t)c->version));
+    sut_status st = wait_for_turn(rq);
+    if (st)
+        return st;
+    s_writing++;
+    st = user_graph_put(rq, c->edge, c->there, false,
+                        json_pack("[[I, I, I]]", (json_int_t)(turn ? c->to : c->from),
+                                  (json_int_t)(turn ? c->from : c->to), (json_int_t)c->version));
+    s_writing--;
+    return st;
 }
 
 /* An event that Neo4j cannot take for long is not kept waiting until it is a dead letter: the copy is noted to be

@@ -86,8 +86,9 @@ static sut_status suggestions(sut_request *rq, void *pg)
     cr_assert_eq(dismiss(rq, &user_suggestion_dismiss_method, ID(3)), SUT_ERR_NOT_FOUND, "whoever blocks is not there");
     cr_assert_eq(dismiss(rq, &user_suggestion_restore_method, ID(8)), SUT_ERR_NOT_FOUND, "nor who is hidden");
     cr_assert_eq(dismiss(rq, &user_suggestion_dismiss_method, 99999), SUT_ERR_NOT_FOUND);
-    sut_test_postgres_sql(pg, "WITH x AS (INSERT INTO suggestion_dismissals SELECT 32, 5000 + i, now() - interval '1 h' "
-                              "FROM generate_series(1, 1200) i RETURNING 1) SELECT count(*) FROM x");
+    sut_test_postgres_sql(pg,
+                          "WITH x AS (INSERT INTO suggestion_dismissals SELECT 32, 5000 + i, now() - interval '1 h' "
+                          "FROM generate_series(1, 1200) i RETURNING 1) SELECT count(*) FROM x");
     cr_assert_eq(dismiss(rq, &user_suggestion_dismiss_method, ID(5)), 0);
     cr_assert_str_eq(sut_test_postgres_sql(pg, "SELECT count(*) FROM suggestion_dismissals"), "1000");
     cr_assert_str_eq(suggested(rq, 20, NULL), "", "the newest is kept");
@@ -126,8 +127,9 @@ static sut_status paths(sut_request *rq, void *pg)
     sut_test_postgres_sql(pg, "UPDATE user_profiles SET hidden = true WHERE user_id = 64 RETURNING 1");
     cr_assert_eq(through(path_to(rq, 3), 1), 2, "round who is not there");
     sut_test_postgres_sql(pg, "UPDATE user_profiles SET hidden = false WHERE user_id = 64 RETURNING 1");
-    sut_test_postgres_sql(pg, "UPDATE user_profiles SET privacy_settings = '{\"friends\": \"nobody\"}' WHERE user_id IN "
-                              "(64, 128) RETURNING 1");
+    sut_test_postgres_sql(pg,
+                          "UPDATE user_profiles SET privacy_settings = '{\"friends\": \"nobody\"}' WHERE user_id IN "
+                          "(64, 128) RETURNING 1");
     cr_assert_eq(through(path_to(rq, 3), 1), 2, "round an edge that neither end shows");
     fix_connect(pg, ID(2), ID(0), "block", "NULL");
     p = path_to(rq, 3);

@@ -42,12 +42,12 @@ class Graph(stack.StackTest):
         def make(_):
             who, whom = chance.sample(people, 2)
             verb, path = chance.choice([("POST", "follow"), ("DELETE", "follow"), ("POST", "friend"), ("DELETE", "friend"),
-                                        ("GET", "path"), ("GET", "suggestions")])
+                                        *[("GET", "path"), ("GET", "suggestions")] * 8])
             target = {"path": f"/api/users/{whom['user_id']}/path", "suggestions": "/api/users/suggestions"}.get(
                 path, f"/api/users/{path}/{whom['user_id']}")
             return verb, target, None, {"Authorization": f"Bearer {who['access_token']}"}
 
-        with load.Load(self.stack, 4, make) as running:
+        with load.Load(self.stack, 2, make) as running:
             stack.wait_until(lambda: self.copied() > 20, 60, "edges in the copy")
             self.neo4j.kill()
             stack.wait_until(lambda: "neo4j" in self.state() and "does not answer" in self.state(), 30, "health to say it")
