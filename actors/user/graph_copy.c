@@ -15,9 +15,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define WRITE_MS    3000
-#define LOOK_MS     5000 /* the first statement after its start takes more than a second */
-#define ATTEMPTS    6    /* of an event, some three seconds; then the whole copy is compared when Neo4j is back */
+#define WRITE_MS    15000 /* the first of each kind after its start takes seconds on a busy machine */
+#define LOOK_MS     8000
+#define ATTEMPTS    6 /* of an event, some three seconds; then the whole copy is compared when Neo4j is back */
 #define WRITERS_MAX 4
 #define TURN_MS     5
 #define PROJECTION  "social-graph"
