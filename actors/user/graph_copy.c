@@ -281,6 +281,7 @@ static void have_it_rebuilt(sut_request *rq)
 sut_status user_graph_watch(sut_request *rq, void *arg)
 {
     static bool s_noted;
+    static unsigned s_bad;
     bool up = false, good = false;
     (void)arg;
     if (!user_neo4j_configured()) { /* what happens from now on, a copy that comes back later does not know */
@@ -294,7 +295,8 @@ sut_status user_graph_watch(sut_request *rq, void *arg)
     if (up)
         sut_health_set("neo4j", false, good ? SUT_HEALTH_UP : SUT_HEALTH_DEGRADED,
                        good ? NULL : "its copy of the graph is being rebuilt: the graph is read from PostgreSQL");
-    if (st == 0 && up && !good)
+    s_bad = st == 0 && up && !good ? s_bad + 1 : 0;
+    if (s_bad > 1) /* once may be a rebuild that ended between the two looks at stamps */
         have_it_rebuilt(rq);
     return st;
 }
