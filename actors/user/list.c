@@ -2,6 +2,7 @@
  * each with its card and what it is to the viewer. Whoever hides from the viewer is passed over there, so pages are
  * full. */
 #include "cursor.h"
+#include "graph.h"
 #include "user.h"
 #include "user_service.h"
 
@@ -20,14 +21,10 @@ enum { CARD_ID, CARD_USERNAME, CARD_DISPLAY_NAME, CARD_AVATAR_URL, CARD_TIES, CA
                            "AND (k.expires_at IS NULL OR k.expires_at > now()) " also                                  \
                            "ORDER BY k.created_at DESC, k." far " DESC LIMIT $5"
 #define VISIBLE "AND (t.ties & 96) = 0 " /* USER_TIES_HIDING */
-#define MUTUAL                                                                                                         \
-    VISIBLE "AND EXISTS (SELECT 1 FROM connections m WHERE m.user_id = $2 AND m.other_id = k.other_id AND m.kind = "   \
-            "'friend') "
 
 static const sut_pg_stmt s_followers = {"user_list_followers", PAGE_SQL("other_id", "user_id", "follow", VISIBLE), 5};
 static const sut_pg_stmt s_following = {"user_list_following", PAGE_SQL("user_id", "other_id", "follow", VISIBLE), 5};
 static const sut_pg_stmt s_friends = {"user_list_friends", PAGE_SQL("user_id", "other_id", "friend", VISIBLE), 5};
-static const sut_pg_stmt s_mutual = {"user_list_mutual", PAGE_SQL("user_id", "other_id", "friend", MUTUAL), 5};
 static const sut_pg_stmt s_blocks = {"user_list_blocks", PAGE_SQL("user_id", "other_id", "block", ""), 5};
 static const sut_pg_stmt s_mutes = {"user_list_mutes", PAGE_SQL("user_id", "other_id", "mute", VISIBLE), 5};
 static const sut_pg_stmt s_requests[2][2] = {
@@ -166,12 +163,45 @@ sut_status user_friends(sut_request *rq, const user_friends_in *in, user_friends
     return st != 0 ? st : read_page(rq, ASKED("friends", &s_friends, in->user_id), out);
 }
 
+/* By id and through the graph's port, a window of the caller's friends at a time: however many the two have, a page
+ * costs the same. So it may be shorter than asked for and yet not the last. */
+static sut_status read_mutual(sut_request *rq, const user_mutual_friends_in *in, user_page *out)
+{
+    user_graph_rows rows;
+    user_cursor from = {0};
+    const user_cursor_scope scope = {
+        .list = "mutual_friends", .owner_id = in->user_id, .viewer_id = sut_request_user_id(rq)};
+    sut_status st = in->has_cursor == SUT_PRESENT ? user_cursor_read(rq, &scope, in->cursor, &from) : 0;
+    if (!st)
+        st = user_graph_ask(
+            rq, USER_GRAPH_MUTUAL,
+            &(user_graph_asked){.a = scope.viewer_id, .b = in->user_id, .after = from.id, .limit = in->limit + 1},
+            &rows);
+    if (st)
+        return st;
+    if (rows.count == 0)
+        return sut_fail_internal(rq, "mutual friends without a window");
+    size_t found = rows.count - 1, count = found < (size_t)in->limit ? found : (size_t)in->limit;
+    int64_t *ids = sut_arena_array(sut_request_arena(rq), count + 1, sizeof *ids);
+    if (!ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = rows.items[i + 1][0];
+    st = user_cards_read(rq, ids, count, scope.viewer_id, &out->items);
+    bool is_full = rows.items[0][2] == USER_GRAPH_WINDOW;
+    if (st || (found <= count && !is_full))
+        return st;
+    const user_cursor at = {.id = found > count ? ids[count - 1] : rows.items[0][1]};
+    out->next_cursor = user_cursor_make(rq, &scope, &at);
+    return out->next_cursor.ptr ? 0 : sut_fail_internal(rq, "a cursor could not be made");
+}
+
 sut_status user_mutual_friends(sut_request *rq, const user_mutual_friends_in *in, user_mutual_friends_out *out)
 {
     if (in->user_id == sut_request_user_id(rq))
         return sut_fail(rq, USER_ERR_SELF_RELATION, "This is you; sharing friends takes two.");
     sut_status st = check_owner(rq, in->user_id, true);
-    return st != 0 ? st : read_page(rq, ASKED("mutual_friends", &s_mutual, in->user_id), out);
+    return st != 0 ? st : read_mutual(rq, in, out);
 }
 
 sut_status user_blocks(sut_request *rq, const user_blocks_in *in, user_blocks_out *out)
@@ -199,13 +229,15 @@ static const sut_pg_stmt s_cards = {"user_cards",
                                                            " " VISIBLE "ORDER BY p.user_id",
                                     2};
 
-sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *out)
+sut_status user_cards_read(sut_request *rq, const int64_t *ids, size_t count, int64_t viewer, sut_list *out)
 {
     const sut_pg_result *r;
+    sut_status st = sut_pg_read(rq, &s_cards, SUT_PG_PARAMS(sut_pg_i64_array(ids, count), sut_pg_i64(viewer)), &r);
+    return st != 0 ? st : fill_cards(rq, r, sut_pg_rows(r), viewer, out);
+}
+
+sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *out)
+{
     int64_t viewer = in->has_viewer_id == SUT_PRESENT ? in->viewer_id : 0;
-    sut_status st = sut_pg_read(
-        rq, &s_cards,
-        SUT_PG_PARAMS(sut_pg_i64_array((const int64_t *)in->user_ids.items, in->user_ids.count), sut_pg_i64(viewer)),
-        &r);
-    return st != 0 ? st : fill_cards(rq, r, sut_pg_rows(r), viewer, &out->items);
+    return user_cards_read(rq, (const int64_t *)in->user_ids.items, in->user_ids.count, viewer, &out->items);
 }

@@ -116,6 +116,7 @@ int cli_run_record(const cli_args *a, FILE *out);
 int cli_run_fixture(const cli_args *a, FILE *out);
 int cli_run_top(const cli_args *a, FILE *out);
 int cli_run_rebuild(const cli_args *a, FILE *out);
+int cli_run_check(const cli_args *a, FILE *out);
 int cli_run_saga(const cli_args *a, FILE *out);
 int cli_run_admin(const cli_args *a, FILE *out);
 

@@ -134,6 +134,8 @@ const cli_command cli_commands[] = {
             NULL, EXAMPLES_REPLAY, cli_run_replay, "tell history again: to a group, to another broker, or to compare"),
     COMMAND(CLI_REPAIRS, "rebuild", "PROJECTION", 1, 1, LIST("--yes"), NULL, EXAMPLES_REBUILD, cli_run_rebuild,
             "build a projection anew, compare, swap"),
+    COMMAND(CLI_REPAIRS, "check", "social-graph", 1, 1, NO_OPTIONS, LIST("social-graph"), EXAMPLES_CHECK, cli_run_check,
+            "compare a copy with what it was made from; 0 if they are equal"),
     COMMAND(CLI_REPAIRS, "saga", "list [SERVICE] | show SERVICE ID | retry SERVICE ID", 1, 3, LIST("--limit", "--yes"),
             LIST("list", "show", "retry"), EXAMPLES_SAGA, cli_run_saga, "sagas under way or stuck"),
     COMMAND(CLI_REPAIRS, "fixture", "FILE NAME", 1, 2, NO_OPTIONS, NULL, EXAMPLES_FIXTURE, cli_run_fixture,

@@ -53,7 +53,8 @@
     "  sut replay --from 4711 --to 5000 --to-group audit --dry-run\n"                                                  \
     "  sut replay --from 10m --to-broker ipc:///run/staging/broker.sock\n"                                             \
     "  sut replay --diff --from 10m --against ipc:///run/next/broker.sock\n"
-#define EXAMPLES_REBUILD "  sut rebuild auth.username\n"
+#define EXAMPLES_REBUILD "  sut rebuild auth.username\n  sut rebuild social-graph\n"
+#define EXAMPLES_CHECK   "  sut check social-graph\n"
 #define EXAMPLES_SAGA                                                                                                  \
     "  sut saga list\n"                                                                                                \
     "  sut saga show auth 4096\n"                                                                                      \

@@ -10,8 +10,15 @@
 
 #define LOOK_MS 200
 
+/* The graph is known by its own name. */
+static const char *projection_named(const char *name)
+{
+    return strcmp(name, "social-graph") == 0 ? "user.social-graph" : name;
+}
+
 static bool subject_of(const char *projection, const char *verb, char out[SUT_SUBJECT_MAX + 1])
 {
+    projection = projection_named(projection);
     size_t service = strcspn(projection, ".");
     int n = snprintf(out, SUT_SUBJECT_MAX + 1, "%.*s.rebuild_%s", (int)service, projection, verb);
     if (projection[service] && n > 0 && n <= SUT_SUBJECT_MAX && sut_method_find(sut_str_from(out)))
@@ -22,6 +29,7 @@ static bool subject_of(const char *projection, const char *verb, char out[SUT_SU
 
 static json_t *projection_of(const char *text)
 {
+    text = projection_named(text);
     return json_pack("{s:s}", "projection", strchr(text, '.') + 1);
 }
 

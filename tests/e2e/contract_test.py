@@ -608,18 +608,62 @@ class Relations(Contract):
             self.refused(403, "list_hidden", "GET", f"/api/users/{id}/{path}", token=hal["access_token"])
 
     def test_what_only_friends_are_told(self):
-        jane, kim = self.account("jane"), self.account("kim")
+        jane, joan = self.account("jane"), self.account("joan")
         path = f"/api/users/{jane['user_id']}/friendship"
         self.refused(401, "unauthenticated", "GET", path)
-        self.refused(403, "forbidden", "GET", path, token=kim["access_token"])
-        self.refused(422, "validation_failed", "GET", path.replace(str(jane["user_id"]), "x"), token=kim["access_token"])
-        self.act(kim, "POST", "friend", jane)
-        self.refused(403, "forbidden", "GET", path, token=kim["access_token"])
-        self.act(jane, "PUT", "friend", kim)
-        reply = self.ask("GET", path, token=kim["access_token"])
+        self.refused(403, "forbidden", "GET", path, token=joan["access_token"])
+        self.refused(422, "validation_failed", "GET", path.replace(str(jane["user_id"]), "x"), token=joan["access_token"])
+        self.act(joan, "POST", "friend", jane)
+        self.refused(403, "forbidden", "GET", path, token=joan["access_token"])
+        self.act(jane, "PUT", "friend", joan)
+        reply = self.ask("GET", path, token=joan["access_token"])
         self.assertEqual((reply.status, reply.json["mutual_friend_count"]), (200, 0))
-        self.act(jane, "DELETE", "friend", kim)
-        self.refused(403, "forbidden", "GET", path, token=kim["access_token"])
+        self.act(jane, "DELETE", "friend", joan)
+        self.refused(403, "forbidden", "GET", path, token=joan["access_token"])
+
+    def suggested(self, who):
+        reply = self.ask("GET", "/api/users/suggestions?limit=100", token=who["access_token"])
+        self.assertEqual(reply.status, 200, reply)
+        return {item["user"]["user_id"]: (item["reason"], item["mutual_count"]) for item in reply.json["items"]}
+
+    def path(self, who, whom):
+        reply = self.ask("GET", f"/api/users/{whom['user_id']}/path", token=who["access_token"])
+        self.assertEqual(reply.status, 200, reply)
+        return reply.json["outcome"], reply.json.get("kind"), [card["user_id"] for card in reply.json["path"]]
+
+    def test_suggestions_and_paths(self):
+        kim, lea, max, ned = (self.account(name) for name in ("kim", "lea", "max", "ned"))
+        for a, b in ((kim, lea), (lea, max)):
+            self.act(a, "POST", "friend", b)
+            self.act(b, "PUT", "friend", a)
+        self.act(lea, "POST", "follow", ned)
+        id = max["user_id"]
+        self.assertEqual(self.suggested(kim)[id], ("friends_of_friends", 1))
+        self.assertEqual(self.suggested(kim)[ned["user_id"]], ("followed_by_friends", 1))
+        self.assertNotIn(lea["user_id"], self.suggested(kim))
+        stack.wait_until(lambda: self.suggested(self.eve).get(ned["user_id"]) == ("popular", 0), 20, "popular people")
+        for verb in ("DELETE", "PUT"):
+            for _ in range(2):
+                self.assertEqual(self.ask(verb, f"/api/users/suggestions/{id}", token=kim["access_token"]).status, 204)
+            self.assertEqual(id in self.suggested(kim), verb == "PUT")
+            self.refused(404, "not_found", verb, "/api/users/suggestions/4503599627370496", token=kim["access_token"])
+            self.refused(400, "self_relation", verb, f"/api/users/suggestions/{kim['user_id']}", token=kim["access_token"])
+            self.refused(401, "unauthenticated", verb, f"/api/users/suggestions/{id}")
+        for query in ("limit=0", "limit=101", "limit=x", "page=2"):
+            self.refused(422, "validation_failed", "GET", f"/api/users/suggestions?{query}", token=kim["access_token"])
+        self.assertEqual(self.path(kim, max), ("found", "friends", [kim["user_id"], lea["user_id"], id]))
+        self.assertEqual(self.path(kim, kim), ("found", "friends", [kim["user_id"]]))
+        self.assertEqual(self.path(ned, kim), ("no_path", None, []))
+        self.act(kim, "POST", "follow", lea)
+        self.assertEqual(self.path(kim, ned), ("found", "follows", [kim["user_id"], lea["user_id"], ned["user_id"]]))
+        self.ask("PUT", "/api/users/profile", {"privacy_settings": {"friends": "nobody"}}, token=max["access_token"])
+        self.assertEqual(self.path(kim, max)[0], "found", "lea's list shows it")
+        self.ask("PUT", "/api/users/profile", {"privacy_settings": {"friends": "nobody"}}, token=lea["access_token"])
+        self.assertEqual(self.path(kim, max)[0], "no_path", "neither list shows it")
+        self.act(max, "POST", "block", kim)
+        self.refused(404, "not_found", "GET", f"/api/users/{id}/path", token=kim["access_token"])
+        self.refused(404, "not_found", "DELETE", f"/api/users/suggestions/{id}", token=kim["access_token"])
+        self.assertNotIn(id, self.suggested(kim))
 
     def test_settings(self):
         token, path = self.bob["access_token"], "/api/users/settings"

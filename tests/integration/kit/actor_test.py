@@ -81,7 +81,8 @@ class ActorTest(unittest.TestCase):
 
     def test_it_serves_and_drains(self):
         with Actor(self.broker, self.postgres.url()) as actor:
-            all_up = {"broker": "up", "postgres": "up", "outbox": "up", "group:user-profile": "up"}
+            all_up = {"broker": "up", "postgres": "up", "outbox": "up", "group:user-profile": "up", "group:user-graph": "up",
+                      "group:user-accounts": "up"}
 
             def states(health):
                 return {d["name"]: d["status"] for d in health["dependencies"]}
