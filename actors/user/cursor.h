@@ -1,20 +1,13 @@
-/* Cursors of lists: where a page ended, signed so that one holds only for the list, the owner and the viewer that it
- * was made for. They keep no state and do not expire. */
+/* Cursors of this actor's lists (kit/cursor.h). */
 #ifndef USER_CURSOR_H
 #define USER_CURSOR_H
 
-#include "kit/kit.h"
+#include "kit/cursor.h"
 
-#define USER_CURSOR_FIRST ((user_cursor){.at_us = INT64_MAX, .id = INT64_MAX})
+#define USER_CURSOR_FIRST SUT_CURSOR_FIRST
 
-typedef struct user_cursor { /* the last item that was shown */
-    int64_t at_us, id;
-} user_cursor;
-
-typedef struct user_cursor_scope {
-    const char *list;            /* "followers" */
-    int64_t owner_id, viewer_id; /* viewer 0: nobody */
-} user_cursor_scope;
+typedef sut_cursor user_cursor;
+typedef sut_cursor_scope user_cursor_scope;
 
 /* sut_actor_options.on_start: reads the key. Until then no cursor can be made, and none is right. */
 sut_status user_cursor_start(sut_request *rq, void *arg);

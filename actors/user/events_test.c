@@ -58,19 +58,19 @@ static sut_status registered(sut_request *rq, void *arg)
     (void)arg;
     user_profile profile;
     const auth_user_registered event = {.user_id = OWNER, .username = SUT_STR("ada")};
-    cr_assert_eq(sut_test_deliver(rq, user_consumer_entries[0].consumer, &event, NULL, NULL), 0);
+    cr_assert_eq(sut_test_deliver(rq, fix_consumer("user.registered"), &event, NULL, NULL), 0);
     cr_assert_eq(fix_get(rq, 0, OWNER, &profile), 0);
     cr_assert(sut_str_is(profile.username, "ada"));
 
     user_profile_update_in rename = {.username = SUT_STR("lovelace"), .has_username = SUT_PRESENT};
     cr_assert_eq(fix_update(rq, OWNER, &rename, NULL, NULL), 0);
-    cr_assert_eq(sut_test_deliver(rq, user_consumer_entries[0].consumer, &event, NULL, NULL), 0);
+    cr_assert_eq(sut_test_deliver(rq, fix_consumer("user.registered"), &event, NULL, NULL), 0);
     cr_assert_eq(fix_get(rq, 0, OWNER, &profile), 0);
     cr_assert(sut_str_is(profile.username, "lovelace"), "what is there stays");
 
     const auth_user_registered undone = {.user_id = OWNER + 32, .username = SUT_STR("grace")};
     cr_assert_eq(fix_undo(rq, OWNER + 32, NULL), 0);
-    cr_assert_eq(sut_test_deliver(rq, user_consumer_entries[0].consumer, &undone, NULL, NULL), 0);
+    cr_assert_eq(sut_test_deliver(rq, fix_consumer("user.registered"), &undone, NULL, NULL), 0);
     cr_assert_eq(fix_get(rq, 0, OWNER + 32, &profile), SUT_ERR_NOT_FOUND, "a given-up registration is not revived");
     return 0;
 }

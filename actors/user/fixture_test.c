@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void fix_run(sut_request_fn body)
 {
@@ -50,6 +51,15 @@ int fix_update(sut_request *rq, int64_t user_id, const user_profile_update_in *i
     sut_principal who = {.user_id = user_id, .level = 1};
     user_profile unused;
     return sut_test_call(rq, &user_profile_update_method, user_id ? &who : NULL, in, out ? out : &unused, error);
+}
+
+const sut_consumer *fix_consumer(const char *subject)
+{
+    for (size_t i = 0; i < user_consumer_entry_count; i++)
+        if (strcmp(user_consumer_entries[i].consumer->event->subject, subject) == 0)
+            return user_consumer_entries[i].consumer;
+    cr_assert_fail("no consumer of %s", subject);
+    return NULL;
 }
 
 void fix_connect(sut_test_postgres *pg, int64_t user_id, int64_t other_id, const char *kind, const char *when)

@@ -15,7 +15,8 @@ enum { CARD_ID, CARD_USERNAME, CARD_DISPLAY_NAME, CARD_AVATAR_URL, CARD_TIES, CA
     "SELECT " CARD_COLUMNS ", k.created_at FROM connections k JOIN user_profiles p ON p.user_id = k." far " "          \
     "CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL(                                                                    \
         "$2", "p.user_id") " AS ties) t "                                                                              \
-                           "WHERE k." near " = $1 AND k.kind = '" kind "' AND (k.created_at, k." far ") < ($3, $4) "   \
+                           "WHERE k." near " = $1 AND k.kind = '" kind "' AND " USER_PRESENT_SQL                       \
+                           " AND (k.created_at, k." far ") < ($3, $4) "                                                \
                            "AND (k.expires_at IS NULL OR k.expires_at > now()) " also                                  \
                            "ORDER BY k.created_at DESC, k." far " DESC LIMIT $5"
 #define VISIBLE "AND (t.ties & 96) = 0 " /* USER_TIES_HIDING */
@@ -97,7 +98,7 @@ static sut_status read_page(sut_request *rq, const asked *a, user_page *out)
 {
     const sut_pg_result *r;
     user_cursor from = USER_CURSOR_FIRST;
-    const user_cursor_scope scope = {a->list, a->owner, sut_request_user_id(rq)};
+    const user_cursor_scope scope = {.list = a->list, .owner_id = a->owner, .viewer_id = sut_request_user_id(rq)};
     sut_status st = a->has_cursor == SUT_PRESENT ? user_cursor_read(rq, &scope, a->cursor, &from) : 0;
     if (!st)
         st = sut_pg_read(rq, a->stmt,
@@ -116,9 +117,11 @@ static sut_status read_page(sut_request *rq, const asked *a, user_page *out)
     return out->next_cursor.ptr ? 0 : sut_fail_internal(rq, "a cursor could not be made");
 }
 
-static const sut_pg_stmt s_owner = {
-    "user_list_owner", "SELECT " USER_TIES_SQL ", " USER_PRIVACY_COLUMNS " FROM user_profiles p WHERE p.user_id = $1",
-    2};
+static const sut_pg_stmt s_owner = {"user_list_owner",
+                                    "SELECT " USER_TIES_SQL ", " USER_PRIVACY_COLUMNS
+                                    " FROM user_profiles p WHERE p.user_id = $1 "
+                                    "AND (" USER_PRESENT_SQL " OR $1 = $2)",
+                                    2};
 
 /* May the viewer see this list of the owner? A private account shows its lists to followers and friends at most. */
 static sut_status check_owner(sut_request *rq, int64_t owner, bool is_friends)
@@ -189,11 +192,12 @@ sut_status user_requests(sut_request *rq, const user_requests_in *in, user_reque
 
 /* ---- for other actors ---- */
 
-static const sut_pg_stmt s_cards = {
-    "user_cards",
-    "SELECT " CARD_COLUMNS " FROM user_profiles p CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL(
-        "$2", "p.user_id") " AS ties) t WHERE p.user_id = ANY($1) " VISIBLE "ORDER BY p.user_id",
-    2};
+static const sut_pg_stmt s_cards = {"user_cards",
+                                    "SELECT " CARD_COLUMNS
+                                    " FROM user_profiles p CROSS JOIN LATERAL (SELECT " USER_TIES_OF_SQL(
+                                        "$2", "p.user_id") " AS ties) t WHERE p.user_id = ANY($1) AND " USER_PRESENT_SQL
+                                                           " " VISIBLE "ORDER BY p.user_id",
+                                    2};
 
 sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *out)
 {

@@ -8,11 +8,14 @@
 #include <errno.h>
 
 /* Two statements, so that the commonest read, a stranger's, does not look at connections at all. */
-static const sut_pg_stmt s_get = {"user_profile_get",
-                                  "SELECT " USER_VIEW_COLUMNS " FROM user_profiles p WHERE p.user_id = $1", 1};
-static const sut_pg_stmt s_get_as = {
-    "user_profile_get_as", "SELECT " USER_VIEW_COLUMNS ", " USER_TIES_SQL " FROM user_profiles p WHERE p.user_id = $1",
-    2};
+static const sut_pg_stmt s_get = {
+    "user_profile_get",
+    "SELECT " USER_VIEW_COLUMNS " FROM user_profiles p WHERE p.user_id = $1 AND (" USER_PRESENT_SQL " OR $1 = $2)", 2};
+static const sut_pg_stmt s_get_as = {"user_profile_get_as",
+                                     "SELECT " USER_VIEW_COLUMNS ", " USER_TIES_SQL
+                                     " FROM user_profiles p WHERE p.user_id = $1 "
+                                     "AND " USER_PRESENT_SQL,
+                                     2};
 
 sut_status user_not_found(sut_request *rq)
 {
@@ -24,9 +27,8 @@ sut_status user_profile_get(sut_request *rq, const user_profile_get_in *in, user
     const sut_pg_result *r;
     int64_t viewer = sut_request_user_id(rq);
     bool stranger = viewer == 0 || viewer == in->user_id;
-    sut_status st = stranger
-                        ? sut_pg_read(rq, &s_get, SUT_PG_PARAMS(sut_pg_i64(in->user_id)), &r)
-                        : sut_pg_read(rq, &s_get_as, SUT_PG_PARAMS(sut_pg_i64(in->user_id), sut_pg_i64(viewer)), &r);
+    sut_status st =
+        sut_pg_read(rq, stranger ? &s_get : &s_get_as, SUT_PG_PARAMS(sut_pg_i64(in->user_id), sut_pg_i64(viewer)), &r);
     if (st != 0)
         return st;
     if (sut_pg_rows(r) == 0)
@@ -137,7 +139,8 @@ sut_status user_profile_update(sut_request *rq, const user_profile_update_in *in
 static const sut_pg_stmt s_friend = {
     "user_friend_check",
     "SELECT EXISTS (SELECT 1 FROM connections WHERE user_id = $1 AND other_id = $2 AND kind = 'friend' "
-    "AND (expires_at IS NULL OR expires_at > now()))",
+    "AND (expires_at IS NULL OR expires_at > now())) "
+    "AND NOT EXISTS (SELECT 1 FROM user_profiles WHERE user_id IN ($1, $2) AND hidden)",
     2};
 
 sut_status user_is_friend(sut_request *rq, int64_t user_id, int64_t other_id, bool *is_friend)

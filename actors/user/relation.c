@@ -18,7 +18,7 @@ static const sut_pg_stmt s_lock = {
 static const sut_pg_stmt s_read = {
     "user_pair_read",
     "SELECT " USER_TIES_SQL ", nextval('connection_versions'), " USER_PRIVACY_COLUMNS " FROM user_profiles p "
-    "WHERE p.user_id = $1 AND EXISTS (SELECT 1 FROM user_profiles m WHERE m.user_id = $2)",
+    "WHERE p.user_id = $1 AND " USER_PRESENT_SQL " AND EXISTS (SELECT 1 FROM user_profiles m WHERE m.user_id = $2)",
     2};
 
 static const sut_pg_stmt s_add = {

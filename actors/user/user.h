@@ -48,6 +48,11 @@ typedef enum user_tie {
 /* Either blocks the other: to both, the other is not there. */
 #define USER_TIES_HIDING ((unsigned)USER_TIE_BLOCKS | (unsigned)USER_TIE_BLOCKED_BY)
 
+/* SQL: is `p` there at all? Suspended and deactivated people are to everybody as if they were not (accounts.c); each
+ * statement that finds somebody says this, besides what ties hide. To themselves they are there: who has just come back
+ * need not wait for the event that says so. */
+#define USER_PRESENT_SQL "NOT p.hidden"
+
 /* SQL expression for the ties of `viewer` and `owner`, each an SQL expression: an integer. */
 #define USER_TIES_OF_SQL(viewer, owner)                                                                                \
     "(SELECT coalesce(bit_or(CASE WHEN c.user_id = " viewer " THEN CASE c.kind WHEN 'follow' THEN 1 WHEN 'friend' "    \
