@@ -199,13 +199,15 @@ static const sut_pg_stmt s_cards = {"user_cards",
                                                            " " VISIBLE "ORDER BY p.user_id",
                                     2};
 
-sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *out)
+sut_status user_cards_read(sut_request *rq, const int64_t *ids, size_t count, int64_t viewer, sut_list *out)
 {
     const sut_pg_result *r;
+    sut_status st = sut_pg_read(rq, &s_cards, SUT_PG_PARAMS(sut_pg_i64_array(ids, count), sut_pg_i64(viewer)), &r);
+    return st != 0 ? st : fill_cards(rq, r, sut_pg_rows(r), viewer, out);
+}
+
+sut_status user_cards(sut_request *rq, const user_cards_in *in, user_cards_out *out)
+{
     int64_t viewer = in->has_viewer_id == SUT_PRESENT ? in->viewer_id : 0;
-    sut_status st = sut_pg_read(
-        rq, &s_cards,
-        SUT_PG_PARAMS(sut_pg_i64_array((const int64_t *)in->user_ids.items, in->user_ids.count), sut_pg_i64(viewer)),
-        &r);
-    return st != 0 ? st : fill_cards(rq, r, sut_pg_rows(r), viewer, &out->items);
+    return user_cards_read(rq, (const int64_t *)in->user_ids.items, in->user_ids.count, viewer, &out->items);
 }

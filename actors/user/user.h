@@ -9,6 +9,13 @@
 /* actor.c: all but the entries, which are linked into the program. */
 extern const sut_actor_options user_actor;
 
+/* ---- actor.c: settings ---- */
+
+typedef struct user_settings_given {
+    const char *neo4j_url, *neo4j_user, *neo4j_password;
+} user_settings_given;
+extern user_settings_given user_config;
+
 /* ---- view.c: a profile as its viewer may see it ---- */
 
 /* One counter of `p`. */
@@ -83,11 +90,20 @@ user_privacy user_privacy_read(const sut_pg_result *r, int row, int col);
 /* Is one with these ties to the owner among them? */
 bool user_audience_has(user_audience who, unsigned ties);
 
+/* ---- list.c ---- */
+
+/* Cards of those of `ids` (distinct) who are there for `viewer` (0: nobody in particular): a list of user_card in order
+ * of ids. One fast read. */
+SUT_MUST_CHECK sut_status user_cards_read(sut_request *rq, const int64_t *ids, size_t count, int64_t viewer,
+                                          sut_list *out);
+
 /* "There is no such user.": for whoever is not there, and for whoever must seem so. */
 sut_status user_not_found(sut_request *rq);
 
 /* cleanup.c: a periodic function. */
 sut_status user_cleanup(sut_request *rq, void *arg);
+/* popular.c: the same. */
+sut_status user_popular_count(sut_request *rq, void *arg);
 
 /* The answer to FRIEND checks of this process's own methods (sut_actor_options.friend_check). */
 sut_status user_is_friend(sut_request *rq, int64_t user_id, int64_t other_id, bool *is_friend);

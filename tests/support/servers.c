@@ -1,6 +1,7 @@
 /* Starts and stops the database servers of a test. */
 #include "servers.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
@@ -318,4 +319,108 @@ void sut_test_redis_remove(sut_test_redis *r)
     if (r->dir[0])
         s_remove_dir(r->dir);
     r->dir[0] = 0;
+}
+
+/* ---- Neo4j, from Maven's libraries ---- */
+
+#define S_NEO4J_READY_MS 120000
+
+static int s_any_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) || getsockname(fd, (struct sockaddr *)&address, &size))
+        s_die("no free port: %s", strerror(errno));
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* The folder of its libraries; false: it cannot be had here. */
+static bool s_neo4j_libraries(char *out, size_t size)
+{
+    FILE *setup = popen(SUT_SOURCE_DIR "/tests/support/servers/neo4j/setup", "r");
+    if (!setup || !fgets(out, (int)size, setup))
+        *out = 0;
+    int status = setup ? pclose(setup) : -1;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 69) {
+        const char *all = getenv("SUT_TEST_REQUIRE_ALL");
+        if (all && strcmp(all, "1") == 0)
+            s_die("Neo4j is needed: SUT_TEST_REQUIRE_ALL");
+        return false;
+    }
+    if (status || !*out)
+        s_die("Neo4j's set-up failed");
+    out[strcspn(out, "\n")] = 0;
+    return true;
+}
+
+static void s_write_conf(const sut_test_neo4j *n, int port)
+{
+    char path[96];
+    snprintf(path, sizeof(path), "%s/neo4j.conf", n->dir);
+    FILE *f = fopen(path, "w");
+    if (!f)
+        s_die("%s: %s", path, strerror(errno));
+    fprintf(f,
+            "dbms.security.auth_enabled=false\nserver.http.listen_address=127.0.0.1:%d\nserver.bolt.enabled=false\n"
+            "server.memory.heap.initial_size=256m\nserver.memory.heap.max_size=512m\n"
+            "server.memory.pagecache.size=64m\ndbms.usage_report.enabled=false\n",
+            port);
+    fclose(f);
+}
+
+static bool s_neo4j_answers(int port)
+{
+    static const char ask[] =
+        "POST /db/neo4j/tx/commit HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 42"
+        "\r\n\r\n{\"statements\":[{\"statement\":\"RETURN 42\"}]}";
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char reply[2048];
+    size_t len = 0;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(ask) - 1)
+        for (ssize_t n; len < sizeof(reply) - 1 && (n = read(fd, reply + len, sizeof(reply) - 1 - len)) > 0;)
+            len += (size_t)n;
+    if (fd >= 0)
+        close(fd);
+    reply[len] = 0;
+    return strstr(reply, "\"row\":[42]") != NULL;
+}
+
+bool sut_test_neo4j_start(sut_test_neo4j *n)
+{
+    char lib[256], classes[264], home[96], conf[96], log[96];
+    *n = (sut_test_neo4j){0};
+    if (!s_neo4j_libraries(lib, sizeof(lib)))
+        return false;
+    int port = s_any_port(), waited = 0;
+    s_make_dir(n->dir, sizeof(n->dir), "sut-neo4j");
+    s_write_conf(n, port);
+    snprintf(n->url, sizeof(n->url), "http://127.0.0.1:%d", port);
+    snprintf(classes, sizeof(classes), "%s/lib/*", lib);
+    snprintf(home, sizeof(home), "--home-dir=%s", n->dir);
+    snprintf(conf, sizeof(conf), "--config-dir=%s", n->dir);
+    snprintf(log, sizeof(log), "%s/log", n->dir);
+    const char *argv[] = {"setpriv",  "--pdeathsig=KILL",
+                          "--",       "java",
+                          "-Xmx512m", "-cp",
+                          classes,    "org.neo4j.server.CommunityEntryPoint",
+                          home,       conf,
+                          NULL};
+    n->pid = s_spawn(log, argv);
+    for (; !s_neo4j_answers(port); waited += 5, s_pause())
+        if (waited > S_NEO4J_READY_MS || waitpid(n->pid, NULL, WNOHANG) == n->pid)
+            s_die("Neo4j does not start: see %s", log);
+    return true;
+}
+
+void sut_test_neo4j_remove(sut_test_neo4j *n)
+{
+    s_reap(&n->pid, SIGKILL);
+    if (n->dir[0])
+        s_remove_dir(n->dir);
+    n->dir[0] = 0;
 }

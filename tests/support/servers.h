@@ -1,4 +1,5 @@
-/* Real PostgreSQL and Redis servers of a test's own: private folder, Unix socket only, gone with the test. Starting
+/* Real PostgreSQL, Redis and Neo4j servers of a test's own: private folder, Unix socket only (Neo4j: a port of
+ * 127.0.0.1), gone with the test. Starting
  * returns when the server answers; whatever goes wrong aborts the test with a line on standard error. */
 #ifndef SUT_TEST_SERVERS_H
 #define SUT_TEST_SERVERS_H
@@ -36,5 +37,16 @@ void sut_test_redis_start(sut_test_redis *r);
 void sut_test_redis_again(sut_test_redis *r);
 void sut_test_redis_stop(sut_test_redis *r);
 void sut_test_redis_remove(sut_test_redis *r);
+
+typedef struct sut_test_neo4j {
+    char dir[64];
+    char url[64]; /* http://127.0.0.1:PORT; it asks for no password */
+    pid_t pid;
+} sut_test_neo4j;
+
+/* False: this machine has no Maven or Java, which is said on standard error, and which SUT_TEST_REQUIRE_ALL=1 makes an
+ * abort. Takes some seconds and 400 MB: one a suite. */
+bool sut_test_neo4j_start(sut_test_neo4j *n);
+void sut_test_neo4j_remove(sut_test_neo4j *n);
 
 #endif

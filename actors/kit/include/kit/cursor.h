@@ -1,6 +1,6 @@
-/* Cursors of lists: where a page ended, signed so that one holds only for the list, the owner, the viewer and the filter
- * that it was made for. They keep no state and do not expire. The key is the actor's own, of 32 bytes, in its database
- * (a table cursor_key with one row), so that all instances have it. Called on the loop's thread. */
+/* Cursors of lists: where a page ended, signed so that one holds only for the list, the owner, the viewer and the
+ * filter that it was made for. They keep no state and do not expire. The key is the actor's own, of 32 bytes, in its
+ * database (a table cursor_key with one row), so that all instances have it. Called on the loop's thread. */
 #ifndef SUT_KIT_CURSOR_H
 #define SUT_KIT_CURSOR_H
 
