@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FEW       5  /* fewer hits than that: names that are alike are looked for */
+#define FEW 5 /* fewer hits than that: names that are alike are looked for */
 /* For all that comes after prefixes. */
 static const sut_pg_stmt s_budget = {"user_search_budget", "SET LOCAL statement_timeout = 80", 0};
 
@@ -22,16 +22,24 @@ static const sut_pg_stmt s_prefix = {
     "user_search_prefix",
     "WITH f AS MATERIALIZED (SELECT user_search_fold($1) AS f) "
     "SELECT x.id, x.match FROM f CROSS JOIN LATERAL ("
-    "(SELECT p.user_id AS id, CASE WHEN " BEGINS(USERNAME) " THEN 0 ELSE 1 END AS match "
-    "FROM (SELECT DISTINCT other_id FROM (SELECT other_id FROM connections WHERE user_id = $2 AND kind = 'friend' "
-    "ORDER BY created_at DESC, other_id DESC LIMIT 250) a UNION SELECT other_id FROM (SELECT other_id FROM connections "
-    "WHERE user_id = $2 AND kind = 'follow' ORDER BY created_at DESC, other_id DESC LIMIT 250) b) k "
-    "JOIN user_profiles p ON p.user_id = k.other_id WHERE NOT p.hidden AND (" BEGINS(USERNAME) " OR " BEGINS(DISPLAY_NAME)
-    ") LIMIT 100) UNION ALL "
-    "(SELECT p.user_id, 0 FROM user_profiles p WHERE NOT p.hidden AND " BEGINS(USERNAME)
-    " ORDER BY " USERNAME " USING ~<~ LIMIT 200) UNION ALL "
-    "(SELECT p.user_id, 1 FROM user_profiles p WHERE NOT p.hidden AND " BEGINS(DISPLAY_NAME)
-    " ORDER BY " DISPLAY_NAME " USING ~<~ LIMIT 200)) x WHERE f.f <> ''",
+    "(SELECT p.user_id AS id, CASE WHEN " BEGINS(
+        USERNAME) " THEN 0 ELSE 1 END AS match "
+                  "FROM (SELECT DISTINCT other_id FROM (SELECT other_id FROM connections WHERE user_id = $2 AND kind = "
+                  "'friend' "
+                  "ORDER BY created_at DESC, other_id DESC LIMIT 250) a UNION SELECT other_id FROM (SELECT other_id "
+                  "FROM connections "
+                  "WHERE user_id = $2 AND kind = 'follow' ORDER BY created_at DESC, other_id DESC LIMIT 250) b) k "
+                  "JOIN user_profiles p ON p.user_id = k.other_id WHERE NOT p.hidden AND (" BEGINS(
+                      USERNAME) " OR " BEGINS(DISPLAY_NAME) ") LIMIT 100) UNION ALL "
+                                                            "(SELECT p.user_id, 0 FROM user_profiles p WHERE NOT "
+                                                            "p.hidden AND " BEGINS(
+                                                                USERNAME) " ORDER BY " USERNAME
+                                                                          " USING ~<~ LIMIT 200) UNION ALL "
+                                                                          "(SELECT p.user_id, 1 FROM user_profiles p "
+                                                                          "WHERE NOT p.hidden AND " BEGINS(
+                                                                              DISPLAY_NAME) " ORDER BY " DISPLAY_NAME
+                                                                                            " USING ~<~ LIMIT 200)) x "
+                                                                                            "WHERE f.f <> ''",
     2};
 
 static const sut_pg_stmt s_more = {"user_search_more", "SELECT user_id, match, alike FROM user_search_more($1, $2, $3)",
@@ -39,10 +47,11 @@ static const sut_pg_stmt s_more = {"user_search_more", "SELECT user_id, match, a
 
 static const sut_pg_stmt s_cards = {
     "user_search_cards",
-    "SELECT p.user_id, p.username, p.display_name, p.avatar_url, t.ties, " USER_COUNT_SQL("followers")
-    ", lower(p.username) = user_search_fold($3) FROM user_profiles p CROSS JOIN LATERAL (SELECT "
-    USER_TIES_OF_SQL("$2", "p.user_id") " AS ties) t WHERE p.user_id = ANY($1) AND " USER_PRESENT_SQL
-    " AND (t.ties & 96) = 0", /* USER_TIES_HIDING */
+    "SELECT p.user_id, p.username, p.display_name, p.avatar_url, t.ties, " USER_COUNT_SQL(
+        "followers") ", lower(p.username) = user_search_fold($3) FROM user_profiles p CROSS JOIN LATERAL "
+                     "(SELECT " USER_TIES_OF_SQL("$2", "p.user_id") " AS ties) t WHERE p.user_id = ANY($1) "
+                                                                    "AND " USER_PRESENT_SQL
+                                                                    " AND (t.ties & 96) = 0", /* USER_TIES_HIDING */
     3};
 enum { ID, NAME, DISPLAY, AVATAR, TIES, FOLLOWERS, EXACT };
 
@@ -100,8 +109,8 @@ static sut_status by_words(sut_request *rq, sut_pg_tx *tx, void *arg)
     int32_t few = s->count < FEW ? FEW - (int32_t)s->count : 0;
     sut_status st = sut_pg_queue(tx, &s_budget, SUT_PG_NO_PARAMS);
     if (!st)
-        st = sut_pg_exec(tx, &s_more,
-                         SUT_PG_PARAMS(sut_pg_text(s->q), sut_pg_i32(USER_SEARCH_MAX), sut_pg_i32(few)), &r);
+        st = sut_pg_exec(tx, &s_more, SUT_PG_PARAMS(sut_pg_text(s->q), sut_pg_i32(USER_SEARCH_MAX), sut_pg_i32(few)),
+                         &r);
     for (int row = 0; !st && row < sut_pg_rows(r); row++) {
         if (sut_pg_is_null(r, row, 0))
             s->complete = false;
@@ -118,11 +127,11 @@ static int64_t score(const search *s, const candidate *c, user_nearness near)
 {
     const int64_t many = (INT64_C(1) << 44) - 1;
     int64_t followers = sut_pg_get_i64(s->cards, c->row, FOLLOWERS);
-    int64_t tier = sut_pg_get_bool(s->cards, c->row, EXACT)    ? 4
-                   : c->match == USER_SEARCH_MATCH_USERNAME    ? 3
+    int64_t tier = sut_pg_get_bool(s->cards, c->row, EXACT)     ? 4
+                   : c->match == USER_SEARCH_MATCH_USERNAME     ? 3
                    : c->match == USER_SEARCH_MATCH_DISPLAY_NAME ? 3
-                   : c->match == USER_SEARCH_MATCH_BIO         ? 2
-                                                               : 1;
+                   : c->match == USER_SEARCH_MATCH_BIO          ? 2
+                                                                : 1;
     followers = followers < 0 ? 0 : followers > many ? many : followers;
     return tier << 52 | (int64_t)near << 48 | (int64_t)(c->alike * 15) << 44 | followers;
 }
@@ -142,9 +151,9 @@ static sut_status rank(sut_request *rq, search *s)
     user_nearness near[USER_SEARCH_MAX];
     for (size_t i = 0; i < s->count; i++)
         ids[i] = s->all[i].id;
-    sut_status st =
-        sut_pg_read(rq, &s_cards,
-                    SUT_PG_PARAMS(sut_pg_i64_array(ids, s->count), sut_pg_i64(s->viewer), sut_pg_text(s->q)), &s->cards);
+    sut_status st = sut_pg_read(
+        rq, &s_cards, SUT_PG_PARAMS(sut_pg_i64_array(ids, s->count), sut_pg_i64(s->viewer), sut_pg_text(s->q)),
+        &s->cards);
     if (!st)
         st = user_closeness(rq, s->viewer, ids, s->count, near);
     if (st)
