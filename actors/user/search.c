@@ -106,7 +106,7 @@ static sut_status by_words(sut_request *rq, sut_pg_tx *tx, void *arg)
     (void)rq;
     search *s = arg;
     const sut_pg_result *r;
-    int32_t few = s->count < FEW ? FEW - (int32_t)s->count : 0;
+    int32_t few = s->count < FEW ? FEW : 0; /* words find most of those again whom prefixes found */
     sut_status st = sut_pg_queue(tx, &s_budget, SUT_PG_NO_PARAMS);
     if (!st)
         st = sut_pg_exec(tx, &s_more, SUT_PG_PARAMS(sut_pg_text(s->q), sut_pg_i32(USER_SEARCH_MAX), sut_pg_i32(few)),
