@@ -10,7 +10,7 @@
 
 #define FEW 5 /* fewer hits than that: names that are alike are looked for */
 /* For all that comes after prefixes. */
-static const sut_pg_stmt s_budget = {"user_search_budget", "SET LOCAL statement_timeout = 80", 0};
+static const sut_pg_stmt s_budget = {"user_search_budget", "SET LOCAL statement_timeout = 110", 0};
 
 /* $1 is compared as a range, so no character of it is a wildcard. */
 #define BEGINS(what) "(" what " ~>=~ f.f AND " what " ~<~ (f.f || chr(1114111)))"
