@@ -56,6 +56,10 @@ Test(format, names_and_numbers)
 {
     expect_format(SUT_FMT_USERNAME, LIST("a", "ann", "ann_b", "a.b-c", "9lives", "a_", "a__b"),
                   LIST("", "_a", ".a", "-a", "a.", "a-", "a..b", "a.-b", "a b", "a@b", "\xc3\xa4nn", "a/b"));
+    /* Cyrillic a, Greek omicron, fullwidth a, combining and composed accents, zero width, bidi, soft hyphen, emoji. */
+    expect_format(SUT_FMT_USERNAME, LIST("ann"),
+                  LIST("\u0430nn", "b\u03bfb", "\uff41nn", "e\u0301va", "\u00e9va", "an\u200bn", "an\u200dn",
+                       "an\ufeffn", "\u200fann", "\u202eann", "ann\u2066", "an\u00adn", "ann\U0001f984", "an\an"));
     expect_format(SUT_FMT_UUID, LIST("123e4567-e89b-42d3-a456-426614174000", "123E4567-E89B-42D3-A456-426614174000"),
                   LIST("", "123e4567e89b42d3a456426614174000", "123e4567-e89b-42d3-a456-42661417400",
                        "123e4567-e89b-42d3-a456-42661417400g", "123e4567-e89b-42d3-a456+426614174000"));

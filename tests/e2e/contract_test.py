@@ -593,6 +593,12 @@ class Relations(Contract):
             self.refused(404, "not_found", "GET", path.replace(str(id), "9007199254740991"), token=hal["access_token"])
             for query in ("limit=0", "limit=101", "limit=x", "cursor=" + "0" * 129, "page=2"):
                 self.refused(422, "validation_failed", "GET", f"{path}?{query}", token=hal["access_token"])
+        found = self.ask("GET", "/api/users/search?q=GI%6C&limit=1", token=hal["access_token"]).json
+        self.assertEqual([(i["user_id"], i["match"]) for i in found["items"][:1]], [(id, "username")])
+        self.assertTrue(found["complete"])
+        self.refused(400, "bad_cursor", "GET", f"/api/users/search?q=gil&cursor={cursor}", token=hal["access_token"])
+        for query in ("", "q=", "q=%20", "q=" + "x" * 101, "q=gil&limit=0", "q=gil&limit=101", "q=gil&page=2"):
+            self.refused(422, "validation_failed", "GET", f"/api/users/search?{query}", token=hal["access_token"])
         for path in ("blocks", "mutes", "requests"):
             self.refused(400, "bad_cursor", "GET", f"/api/users/{path}?cursor={cursor}", token=hal["access_token"])
             self.refused(401, "unauthenticated", "GET", f"/api/users/{path}")
