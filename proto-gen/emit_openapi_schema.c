@@ -47,14 +47,16 @@ const char *pg_openapi_pattern(sut_format f)
     "\\u180F\\u200B\\u2028\\u2029\\u202D\\u202E\\u2060-\\u2065"                                                        \
     "\\u206A-\\u206F\\u3164\\uFDD0-\\uFDEF\\uFE00-\\uFE0D\\uFEFF\\uFFA0\\uFFF0-\\uFFFB\\uFFFE\\uFFFF"
 
-static const char *text_pattern(const pg_field *f, uint32_t min)
+#define SEEN       "(?=.*[^\\u0020\\u00A0\\u1680\\u2000-\\u200A\\u202F\\u205F\\u3000])"
+#define LINE_CHAR  "[^\\u0000-\\u001F" UNSEEN "]"
+#define BLOCK_CHAR "(?:\\r\\n|[^\\u0000-\\u0008\\u000B-\\u001F" UNSEEN "])"
+
+const char *pg_openapi_text_pattern(const pg_field *f)
 {
+    bool some = f->min_chars || f->min_bytes;
     if (f->text == SUT_TEXT_BLOCK)
-        return min ? "^(?=[\\s\\S]*[^\\t-\\r ])[^\\u0000-\\u0008\\u000B-\\u001F" UNSEEN "]*$"
-                   : "^[^\\u0000-\\u0008\\u000B-\\u001F" UNSEEN "]*$";
-    return f->trim && min ? "^(?=.*\\S)[^\\u0000-\\u001F" UNSEEN "]*$"
-                          : "^(?:[^\\u0000-\\u001F" UNSEEN "]*[^\\s\\u0000-\\u001F" UNSEEN "][^\\u0000-\\u001F" UNSEEN
-                            "]*)?$";
+        return some && f->trim ? "^(?=[\\t\\n\\r ]*[^\\t\\n\\r ])" BLOCK_CHAR "*$" : "^" BLOCK_CHAR "*$";
+    return some ? "^" SEEN LINE_CHAR "*$" : "^(?:" SEEN LINE_CHAR "*)?$";
 }
 
 static void put_type(pg_json *j, const char *type, bool nullable)
@@ -109,7 +111,7 @@ static void put_string(pg_json *j, pg_context *c, const pg_field *f)
     if (f->pattern)
         pg_json_string(j, "pattern", pg_printf(c, "^(?:%s)$", f->pattern));
     else if (f->text != SUT_TEXT_ANY)
-        pg_json_string(j, "pattern", text_pattern(f, min));
+        pg_json_string(j, "pattern", pg_openapi_text_pattern(f));
     else if (f->format == SUT_FMT_NONE && f->trim && min) /* blanks alone would be cut to nothing */
         pg_json_string(j, "pattern", "^[^\\u0000]*[^\\u0000\\t-\\r ][^\\u0000]*$");
     else

@@ -74,9 +74,16 @@ static sut_status normalise_text(decoder *d, const sut_field *f, const sut_path 
         f->max_chars ? (size_t)f->max_chars * COMPOSED_MAX * UTF8_BYTES_MAX : (size_t)f->max_bytes * COMPOSED_MAX;
     if (most && s->len > most)
         return 0;
-    const char *fault = sut_prose_fault(f->text, *s, words);
+    const char *raw = s->ptr, *fault = sut_prose_fault(f->text, *s, words);
+    if (!fault) {
+        sut_status status = sut_prose_normal(*s, d->arena, s);
+        if (status)
+            return status;
+        /* one mark may become two: what is taken must be taken again when it is passed on */
+        fault = s->ptr != raw ? sut_prose_fault(f->text, *s, words) : NULL;
+    }
     if (!fault)
-        return sut_prose_normal(*s, d->arena, s);
+        return 0;
     sut_path_error(d->errs, path, "format", "%s", fault);
     return REFUSED;
 }

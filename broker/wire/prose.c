@@ -114,7 +114,8 @@ static const char *begin_direction(walk *w)
 static const char *end_direction(walk *w, bool isolate)
 {
     int begun = w->depth ? property(w->open[w->depth - 1])->bidi_class : 0;
-    bool isolated = begun == UTF8PROC_BIDI_CLASS_LRI || begun == UTF8PROC_BIDI_CLASS_RLI || begun == UTF8PROC_BIDI_CLASS_FSI;
+    bool isolated =
+        begun == UTF8PROC_BIDI_CLASS_LRI || begun == UTF8PROC_BIDI_CLASS_RLI || begun == UTF8PROC_BIDI_CLASS_FSI;
     if (!begun || isolated != isolate)
         return say(w->words, "must not have", w->c, ", which ends a direction that was not begun");
     w->depth--;
@@ -132,8 +133,8 @@ static const char *end_of_line(const walk *w)
 static const char *check_joiner(walk *w)
 {
     bool emoji = w->c == ZWJ && w->emoji && is_emoji(next_of(w));
-    bool letters = is_virama(w->before) || is_virama(next_of(w)) ||
-                   (is_arabic(w->base) && w->before != ZWJ && w->before != ZWNJ);
+    bool letters =
+        is_virama(w->before) || is_virama(next_of(w)) || (is_arabic(w->base) && w->before != ZWJ && w->before != ZWNJ);
     if (emoji || letters)
         return NULL;
     return say(w->words, "must not have the invisible character", w->c,
@@ -152,7 +153,8 @@ static bool selector_fits(const walk *w)
     return property(w->before)->category == UTF8PROC_CATEGORY_LO && property(w->before)->charwidth == 2;
 }
 
-/* Behind a black flag: three to six tags of letters and digits, and the one that ends them (UTS 51: a region's flag). */
+/* Behind a black flag: three to six tags of letters and digits, and the one that ends them (UTS 51: a region's flag).
+ */
 static void pass_flag_tags(walk *w)
 {
     const char *p = w->at;
@@ -192,8 +194,9 @@ static const char *check_unseen(walk *w)
         return check_joiner(w);
     if (selector_fits(w))
         return NULL;
-    return say(w->words, is_control(w->c) ? "must not have the control character" : "must not have the invisible character",
-               w->c, "");
+    return say(w->words,
+               is_control(w->c) ? "must not have the control character" : "must not have the invisible character", w->c,
+               "");
 }
 
 static void note_seen(walk *w)
@@ -309,8 +312,8 @@ sut_status sut_prose_normal(sut_str s, sut_arena *a, sut_str *out)
 
 /* ---- usernames ---- */
 
-/* The ASCII character that `c` is another form of: full-width, circled, mathematical. With marks on it too if `accents`.
- * 0 if it is none. */
+/* The ASCII character that `c` is another form of: full-width, circled, mathematical. With marks on it too if
+ * `accents`. 0 if it is none. */
 static int32_t ascii_of(int32_t c, bool accents)
 {
     enum { MOST = 18 }; /* U+FDFA has the longest decomposition */

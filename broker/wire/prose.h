@@ -12,8 +12,8 @@
 /* NULL if `s` is a text of `kind` (sut_text_kind), else `words` with what is wrong: "must not …". Linear in s.len. */
 const char *sut_prose_fault(uint8_t kind, sut_str s, char words[SUT_PROSE_WORDS_SIZE]);
 
-/* *out = `s`, which has no fault, in Unicode's Normalization Form C (UAX 15), CR LF as LF; with a NUL behind it, in `a`,
- * or `s` itself where nothing changes. Takes five times s.len of `a` for most texts. 0 or -ENOMEM. */
+/* *out = `s`, which has no fault, in Unicode's Normalization Form C (UAX 15), CR LF as LF; with a NUL behind it, in
+ * `a`, or `s` itself where nothing changes. Takes five times s.len of `a` for most texts. 0 or -ENOMEM. */
 SUT_MUST_CHECK sut_status sut_prose_normal(sut_str s, sut_arena *a, sut_str *out);
 
 /* What a string that has not SUT_FMT_USERNAME holds that it must not, as specifically as can be said, or NULL if its

@@ -21,28 +21,28 @@ Test(prose, takes_what_people_write)
         "Zoë O’Brien",
         "e\u0301",
         "王小明",
-        "葛\U000E0100城",                         /* a variant of an ideograph */
+        "葛\U000E0100城", /* a variant of an ideograph */
         "نوال السعداوي",
-        "می\u200cخواهم",                          /* Persian needs the non-joiner */
-        "ه\u200d",                                /* and the joiner, for an abbreviation */
-        "क्\u200dष क्\u200cष",                       /* behind a virama */
-        "র\u200d্যাব",                             /* before one */
-        "\u05d0\u05d1\u200f!",                    /* a mark of direction beside Hebrew */
+        "می\u200cخواهم",       /* Persian needs the non-joiner */
+        "ه\u200d",             /* and the joiner, for an abbreviation */
+        "क्\u200dष क्\u200cष",   /* behind a virama */
+        "র\u200d্যাব",          /* before one */
+        "\u05d0\u05d1\u200f!", /* a mark of direction beside Hebrew */
         "\u200fשלום",
-        "\u2068Ada\u2069 and \u2067עדה\u2069",    /* isolates, ended */
+        "\u2068Ada\u2069 and \u2067עדה\u2069",     /* isolates, ended */
         "\u2067a\u2068b\u202bc\u202c\u2069\u2069", /* inside each other */
-        "\U0001F469\u200d\U0001F4BB",             /* woman, joiner, computer */
-        "\U0001F469\U0001F3FD\u200d\U0001F680",   /* with a skin */
+        "\U0001F469\u200d\U0001F4BB",              /* woman, joiner, computer */
+        "\U0001F469\U0001F3FD\u200d\U0001F680",    /* with a skin */
         "\U0001F468\u200d\U0001F469\u200d\U0001F467",
         "\u2764\ufe0f\u200d\U0001F525", /* a heart with a selector, joined to fire */
         "\U0001F3F3\ufe0f\u200d\U0001F308",
         "\u2122\ufe0e",
-        "1\ufe0f\u20e3 #\u20e3",       /* keycaps */
-        "\U0001F1EA\U0001F1F8",        /* a country's flag */
+        "1\ufe0f\u20e3 #\u20e3",                                                   /* keycaps */
+        "\U0001F1EA\U0001F1F8",                                                    /* a country's flag */
         "\U0001F3F4\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F!", /* a region's */
-        "\U0001FAE8",                  /* of a later Unicode than the library's, or of its own */
-        "\uf8ff",                      /* private use */
-        "ཧྐྵྨླྺྼྻྂ",                          /* eight marks on one letter */
+        "\U0001FAE8", /* of a later Unicode than the library's, or of its own */
+        "\uf8ff",     /* private use */
+        "ཧྐྵྨླྺྼྻྂ",          /* eight marks on one letter */
         "a\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u0309\u030a", /* ten */
     };
     for (size_t i = 0; i < SUT_ARRAY_LEN(texts); i++) {
@@ -80,10 +80,11 @@ Test(prose, refuses_and_says_why)
         {"\u115f", INVISIBLE("U+115F")},
         {"\uffa0", INVISIBLE("U+FFA0")},
         {"a\ufff9", INVISIBLE("U+FFF9")},
-        {"a\U000E0061", INVISIBLE("U+E0061")},  /* a tag without a flag: hidden text */
+        {"a\U000E0061", INVISIBLE("U+E0061")},                    /* a tag without a flag: hidden text */
         {"\U0001F3F4\U000E0067\U000E0062", INVISIBLE("U+E0067")}, /* tags that do not end */
-        {"\U0001F3F4\U000E0067\U000E0067\U000E0067\U000E0067\U000E0067\U000E0067\U000E0067\U000E007F", INVISIBLE("U+E0067")},
-        {"\U000E01FF", INVISIBLE("U+E01FF")},   /* unassigned, and invisible whatever it becomes */
+        {"\U0001F3F4\U000E0067\U000E0067\U000E0067\U000E0067\U000E0067\U000E0067\U000E0067\U000E007F",
+         INVISIBLE("U+E0067")},
+        {"\U000E01FF", INVISIBLE("U+E01FF")}, /* unassigned, and invisible whatever it becomes */
         {"a\u2065", INVISIBLE("U+2065")},
         {"a\ufff0", INVISIBLE("U+FFF0")},
         {"a\ufe0f", INVISIBLE("U+FE0F")},
@@ -106,7 +107,8 @@ Test(prose, refuses_and_says_why)
         {"a\u202c", "must not have U+202C, which ends a direction that was not begun"},
         {"\u2067a\u202c", "must not have U+202C, which ends a direction that was not begun"},
         {"\u202ba\u2069", "must not have U+2069, which ends a direction that was not begun"},
-        {"\u2067\u2067\u2067\u2067\u2067\u2067\u2067\u2067\u2068", "must not nest directions deeper than 8 levels, as U+2068 does"},
+        {"\u2067\u2067\u2067\u2067\u2067\u2067\u2067\u2067\u2068",
+         "must not nest directions deeper than 8 levels, as U+2068 does"},
         {"a\u200fb", INVISIBLE("U+200F") " without right-to-left letters"},
         {"a\u200e", INVISIBLE("U+200E") " without right-to-left letters"},
         {"a\u061c", INVISIBLE("U+061C") " without right-to-left letters"},
@@ -134,7 +136,8 @@ Test(prose, a_line_is_one_line_with_something_to_see)
     static const char *const blank[] = {" ", "\u00a0", "\u3000\u2003", "\u2068\u2069", "\u0301"};
     for (size_t i = 0; i < SUT_ARRAY_LEN(blank); i++)
         cr_expect_str_eq(fault_of(SUT_TEXT_LINE, blank[i]), "must have a character that can be seen", "case %zu", i);
-    cr_expect_str_eq(fault_of(SUT_TEXT_BLOCK, "\u2067a\n\u2069"), "must end on the same line the direction that U+2067 begins");
+    cr_expect_str_eq(fault_of(SUT_TEXT_BLOCK, "\u2067a\n\u2069"),
+                     "must end on the same line the direction that U+2067 begins");
 }
 
 Test(prose, unknown_kinds_and_broken_texts_let_nothing_pass)
@@ -153,13 +156,13 @@ Test(prose, normal_form)
         {"plain", "plain"},
         {"Zo\u00eb", "Zo\u00eb"},
         {"Zoe\u0308", "Zo\u00eb"},
-        {"q\u0307\u0323", "q\u0323\u0307"},           /* marks in their order */
+        {"q\u0307\u0323", "q\u0323\u0307"}, /* marks in their order */
         {"\u1e0b\u0323", "\u1e0d\u0307"},
-        {"\u212b\u2126", "\u00c5\u03a9"},             /* one character for another */
-        {"\u1112\u1161\u11ab", "\ud55c"},             /* Hangul */
-        {"\u0958", "\u0915\u093c"},                   /* excluded from composition */
-        {"\uff41", "\uff41"},                         /* the canonical form, not the compatible one */
-        {"\u03b1\u0313\u0300\u0345", "\u1f82"},       /* four that are one */
+        {"\u212b\u2126", "\u00c5\u03a9"},       /* one character for another */
+        {"\u1112\u1161\u11ab", "\ud55c"},       /* Hangul */
+        {"\u0958", "\u0915\u093c"},             /* excluded from composition */
+        {"\uff41", "\uff41"},                   /* the canonical form, not the compatible one */
+        {"\u03b1\u0313\u0300\u0345", "\u1f82"}, /* four that are one */
         {"a\r\n\r\nb", "a\n\nb"},
         {"e\u0301\r\n", "\u00e9\n"},
     };
