@@ -85,8 +85,7 @@ void timing_assert_same(sut_request *rq, sut_status expected, timing_ask ask)
         }
         told_apart = deviate(pairs, count, median_of_others(pairs, count) / 4) > SURE;
     }
-    cr_assert(told_apart,
-              "on a busy machine it takes more pairs until a quarter more would be seen; these were too few");
+    cr_assert(told_apart, "on a busy machine it takes more pairs until a quarter more would be seen; these were too few");
     const double z = deviate(pairs, count, 0);
     cr_assert(fabs(z) < SURE, "the times of known and unknown ones differ: z = %.1f", z);
 }

@@ -7,6 +7,9 @@
 
 #define ZWNJ       0x200c
 #define ZWJ        0x200d
+#define LRM        0x200e
+#define RLM        0x200f
+#define ALM        0x061c
 #define KEYCAP     0x20e3
 #define BLACK_FLAG 0x1f3f4
 #define TAG(c)     (0xe0000 + (c))
@@ -21,7 +24,7 @@ typedef struct walk {
     bool emoji;        /* what ends at `before` is an emoji, its selector and skin included */
     bool rtl, visible;
     int32_t rtl_mark; /* the first invisible mark of direction; 0: none */
-    unsigned marks, depth;
+    unsigned marks, unseen, depth;
     int32_t open[SUT_PROSE_NEST_MAX]; /* the directions begun and not yet ended */
     char *words;
 } walk;
@@ -170,6 +173,8 @@ static void pass_flag_tags(walk *w)
 
 static const char *check_unseen(walk *w)
 {
+    if (++w->unseen > SUT_PROSE_UNSEEN_MAX)
+        return say(w->words, "must not have more than 16 invisible characters in a row;", w->c, " is one too many");
     switch (property(w->c)->bidi_class) {
     case UTF8PROC_BIDI_CLASS_LRO:
     case UTF8PROC_BIDI_CLASS_RLO:
@@ -181,14 +186,11 @@ static const char *check_unseen(walk *w)
     case UTF8PROC_BIDI_CLASS_FSI: return begin_direction(w);
     case UTF8PROC_BIDI_CLASS_PDF: return end_direction(w, false);
     case UTF8PROC_BIDI_CLASS_PDI: return end_direction(w, true);
-    case UTF8PROC_BIDI_CLASS_L:
-    case UTF8PROC_BIDI_CLASS_R:
-    case UTF8PROC_BIDI_CLASS_AL: /* LRM, RLM, ALM; a Hangul filler has a class of letters too */
-        if (property(w->c)->category != UTF8PROC_CATEGORY_CF)
-            break;
+    default: break;
+    }
+    if (w->c == LRM || w->c == RLM || w->c == ALM) {
         w->rtl_mark = w->rtl_mark ? w->rtl_mark : w->c;
         return NULL;
-    default: break;
     }
     if (w->c == ZWJ || w->c == ZWNJ)
         return check_joiner(w);
@@ -205,7 +207,7 @@ static void note_seen(walk *w)
     w->rtl = w->rtl || p->bidi_class == UTF8PROC_BIDI_CLASS_R || p->bidi_class == UTF8PROC_BIDI_CLASS_AL;
     w->visible = w->visible || p->category != UTF8PROC_CATEGORY_ZS;
     w->base = w->c;
-    w->marks = 0;
+    w->marks = w->unseen = 0;
     bool skin = w->c >= 0x1f3fb && w->c <= 0x1f3ff;
     w->emoji = is_emoji(w->c) || (skin && w->emoji);
     if (w->c == BLACK_FLAG)
@@ -225,7 +227,7 @@ static const char *check_character(walk *w, uint8_t kind)
     }
     if (is_unseen(w->c))
         return check_unseen(w);
-    if (w->c == KEYCAP || !is_mark(w->c) || (w->c >= 0x1f3fb && w->c <= 0x1f3ff)) {
+    if (!is_mark(w->c)) {
         note_seen(w);
         return NULL;
     }

@@ -7,6 +7,7 @@
 
 #define SUT_PROSE_WORDS_SIZE 128
 #define SUT_PROSE_MARKS_MAX  10 /* on one character; UAX 15 calls 30 a stream's safe bound, Tibetan needs 8 */
+#define SUT_PROSE_UNSEEN_MAX 16 /* invisible characters side by side, however right each of them is */
 #define SUT_PROSE_NEST_MAX   8  /* directions inside each other */
 
 /* NULL if `s` is a text of `kind` (sut_text_kind), else `words` with what is wrong: "must not …". Linear in s.len. */
