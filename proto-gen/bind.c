@@ -49,6 +49,7 @@ static void bind_field(pg_context *c, const pg_field *f, size_t index, bound **a
         .name_len = (uint16_t)strlen(f->name),
         .type = (uint8_t)f->type,
         .format = (uint8_t)f->format,
+        .text = (uint8_t)f->text,
         .flags = flags_of(f),
         .offset = (uint16_t)(index * sizeof(slot)),
         .has_offset = pg_has_presence(f) ? (uint16_t)(index * sizeof(slot) + offsetof(slot, has)) : UINT16_MAX,

@@ -1,5 +1,6 @@
 /* Checks a whole model: each domain's parts, then what holds between them (check.h). */
 #include "check.h"
+#include "compat.h"
 
 #include "base/config.h"
 #include "base/map.h"
@@ -158,6 +159,9 @@ void pg_check(pg_context *c, pg_model *m)
     for (size_t i = 0; i < m->count; i++)
         for (size_t j = 0; j < m->domains[i]->consumer_count; j++)
             pg_check_consumer(&k, &m->domains[i]->consumers[j]);
+    for (size_t i = 0; c->error_count == 0 && i < m->count; i++)
+        for (size_t j = 0; j < m->domains[i]->record_count; j++)
+            m->domains[i]->records[j].is_input = pg_record_use(m, &m->domains[i]->records[j]) & PG_USED_IN;
     pg_check_routes(&k);
     check_names(&k);
 }

@@ -22,6 +22,7 @@ static const struct {
     {PG_KEY_DEFAULT, "default", T_SIMPLE, "bool, numbers, string, timestamp, date and enum"},
     {PG_KEY_TRIM, "trim", T(SUT_T_STRING), "string"},
     {PG_KEY_LOWER, "lower", T(SUT_T_STRING), "string"},
+    {PG_KEY_TEXT, "text", T(SUT_T_STRING), "string"},
     {PG_KEY_MIN, "min", T_INTS | T(SUT_T_F64), "i32, i64, f64, timestamp and date"},
     {PG_KEY_MAX, "max", T_INTS | T(SUT_T_F64), "i32, i64, f64, timestamp and date"},
     {PG_KEY_MIN_BYTES, "min_bytes", T_TEXT, "string and bytes"},
@@ -57,6 +58,7 @@ static void inherit(pg_field *f, const pg_field *base)
     INHERIT(PG_KEY_MAX_ITEMS, max_items);
     INHERIT(PG_KEY_PATTERN, pattern_node);
     INHERIT(PG_KEY_FORMAT, format_node);
+    INHERIT(PG_KEY_TEXT, text_node);
     INHERIT(PG_KEY_EXAMPLE, example_node);
 #undef INHERIT
     f->said |= base->said;
@@ -252,6 +254,23 @@ static void check_format(pg_checker *k, pg_field *f, const char *what)
                  f->format == SUT_FMT_PAST_DATE ? "date" : "string");
 }
 
+static void check_text(pg_checker *k, pg_field *f, const char *what)
+{
+    static const char *const names[] = {"line", "block"};
+    const pg_node *n = f->text_node;
+    if (!n)
+        return;
+    const char *word = n->kind == PG_SCALAR ? n->text : "";
+    f->text = strcmp(word, "line") == 0 ? SUT_TEXT_LINE : strcmp(word, "block") == 0 ? SUT_TEXT_BLOCK : SUT_TEXT_ANY;
+    const char *hint = pg_did_you_mean(k->c, word, names, SUT_ARRAY_LEN(names));
+    if (f->text == SUT_TEXT_ANY)
+        pg_error(k->c, n->pos, "%s: there is no kind of text \"%s\"%s", what, word,
+                 *hint ? hint : "; use line or block");
+    else if (f->secret || f->format_node || f->pattern_node)
+        pg_error(k->c, n->pos, "%s: \"text\" is of what people write, so it goes with no secret, format or pattern",
+                 what);
+}
+
 static void check_element(pg_checker *k, const pg_domain *d, pg_field *f, const char *what)
 {
     if (f->type != SUT_T_LIST && f->type != SUT_T_MAP)
@@ -293,6 +312,7 @@ void pg_check_field(pg_checker *k, const pg_domain *d, pg_field *f, const char *
         check_lengths(k, f, what);
         check_pattern(k, f, what);
         check_format(k, f, what);
+        check_text(k, f, what);
         check_element(k, d, f, what);
         if ((f->said & PG_SAID(PG_KEY_DEFAULT)) && (T_SIMPLE & T(f->type)))
             (void)pg_check_scalar(k, f, f->default_node, pg_printf(k->c, "the default of field \"%s\"", f->name),

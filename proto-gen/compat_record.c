@@ -65,6 +65,12 @@ static void compare_text(const change *g)
         breaks(g, was->pattern ? "had another pattern" : "had no pattern");
     if (is->format != SUT_FMT_NONE && was->format != is->format)
         breaks(g, was->format ? "had another format" : "had no format");
+    if (is->text != SUT_TEXT_ANY && was->text == SUT_TEXT_ANY)
+        breaks(g, "had no kind of text");
+    if (is->text != SUT_TEXT_BLOCK && was->text == SUT_TEXT_BLOCK)
+        breaks(g, "was a text of lines");
+    if (is->text == SUT_TEXT_ANY && was->text == SUT_TEXT_LINE)
+        breaks(g, "was a text of one line");
     if (was->trim && !is->trim)
         breaks(g, "was trimmed");
     if (was->lower && !is->lower)

@@ -26,10 +26,11 @@ void pg_emit_seeds(pg_context *c, const pg_model *m, pg_outputs *o);    /* json/
 void pg_emit_roundtrip(pg_context *c, const pg_model *m, pg_outputs *o); /* schema_roundtrip_test.c */
 
 /* Shared by the C emitters. */
-void pg_c_header(const pg_domain *d, bool has_common, sut_buf *b);                           /* emit_c_header.c */
-void pg_c_tables(pg_context *c, const pg_domain *d, sut_buf *b);                             /* emit_c_tables.c */
-void pg_c_field(const char *owner_type, const pg_field *f, const char *element, sut_buf *b); /* emit_c_field.c */
-void pg_c_event_names(const pg_domain *d, sut_buf *b);                                       /* emit_c_events.c */
+void pg_c_header(const pg_domain *d, bool has_common, sut_buf *b); /* emit_c_header.c */
+void pg_c_tables(pg_context *c, const pg_domain *d, sut_buf *b);   /* emit_c_tables.c */
+/* emit_c_field.c; `text:` only if `is_input`: what is answered or told is not judged again. */
+void pg_c_field(const char *owner_type, const pg_field *f, const char *element, bool is_input, sut_buf *b);
+void pg_c_event_names(const pg_domain *d, sut_buf *b); /* emit_c_events.c */
 void pg_c_event_includes(const pg_domain *d, sut_buf *b);
 void pg_c_events(const pg_domain *d, sut_buf *b);
 void pg_put_upper(sut_buf *b, const char *name);

@@ -99,7 +99,7 @@ static void put_constant(sut_buf *b, const char *prefix, const char *name)
     pg_put_upper(b, name);
 }
 
-void pg_c_field(const char *owner_type, const pg_field *f, const char *element, sut_buf *b)
+void pg_c_field(const char *owner_type, const pg_field *f, const char *element, bool is_input, sut_buf *b)
 {
     pg_put(b, "    {.name = \"%s\",\n     .name_len = %zu,\n     ", f->name, strlen(f->name));
     put_constant(b, ".type = SUT_T_", pg_type_name(f->type));
@@ -108,6 +108,8 @@ void pg_c_field(const char *owner_type, const pg_field *f, const char *element, 
         put_constant(b, ".format = SUT_FMT_", pg_format_name(f->format));
         pg_put(b, ",\n     ");
     }
+    if (is_input && f->text != SUT_TEXT_ANY)
+        pg_put(b, ".text = SUT_TEXT_%s,\n     ", f->text == SUT_TEXT_LINE ? "LINE" : "BLOCK");
     put_flags(f, b);
     if (owner_type)
         pg_put(b, ".offset = offsetof(%s, %s),\n     ", owner_type, f->name);

@@ -21,14 +21,14 @@ static void put_record(pg_context *c, const pg_domain *d, const pg_record *r, su
         if (!f->element)
             continue;
         pg_put(b, "static const sut_field %s_%s_element[] = {\n", type, f->name);
-        pg_c_field(NULL, f->element, NULL, b);
+        pg_c_field(NULL, f->element, NULL, r->is_input, b);
         pg_put(b, "};\n");
     }
     if (r->count)
         pg_put(b, "const sut_field %s_fields[] = {\n", type);
     for (size_t i = 0; i < r->count; i++) {
         const pg_field *f = &r->fields[i];
-        pg_c_field(type, f, f->element ? pg_printf(c, "%s_%s_element[0]", type, f->name) : NULL, b);
+        pg_c_field(type, f, f->element ? pg_printf(c, "%s_%s_element[0]", type, f->name) : NULL, r->is_input, b);
     }
     pg_put(b, "%sconst sut_record %s_record = {\n    .name = \"%s\", .fields = ", r->count ? "};\n" : "", type,
            r->name);

@@ -76,6 +76,8 @@ static void put_rules(sut_buf *b, const pg_field *f)
         bool on;
         const char *text;
     } flags[] = {{f->nullable, "or null"},
+                 {f->text == SUT_TEXT_LINE, "text of one line"},
+                 {f->text == SUT_TEXT_BLOCK, "text of lines"},
                  {f->trim, "trimmed"},
                  {f->lower, "lowered"},
                  {f->secret, "**secret**"},

@@ -39,6 +39,26 @@ const char *pg_openapi_pattern(sut_format f)
     return s_formats[f].pattern;
 }
 
+/* What no text of people may hold, wherever it is: controls (but newlines and tabs, which a block may), separators of
+ * lines, the invisible characters that have no company in which they are right, overrides of direction, and
+ * noncharacters. What is right in some company only (joiners, selectors, isolates) has no word here. */
+#define UNSEEN                                                                                                         \
+    "\\u007F-\\u009F\\u00AD\\u034F\\u115F\\u1160\\u17B4\\u17B5\\u180B-"                                                \
+    "\\u180F\\u200B\\u2028\\u2029\\u202D\\u202E\\u2060-\\u2065"                                                        \
+    "\\u206A-\\u206F\\u3164\\uFDD0-\\uFDEF\\uFE00-\\uFE0D\\uFEFF\\uFFA0\\uFFF0-\\uFFFB\\uFFFE\\uFFFF"
+
+#define SEEN       "(?=.*[^\\u0020\\u00A0\\u1680\\u2000-\\u200A\\u202F\\u205F\\u3000])"
+#define LINE_CHAR  "[^\\u0000-\\u001F" UNSEEN "]"
+#define BLOCK_CHAR "(?:\\r\\n|[^\\u0000-\\u0008\\u000B-\\u001F" UNSEEN "])"
+
+const char *pg_openapi_text_pattern(const pg_field *f)
+{
+    bool some = f->min_chars || f->min_bytes;
+    if (f->text == SUT_TEXT_BLOCK)
+        return some && f->trim ? "^(?=[\\t\\n\\r ]*[^\\t\\n\\r ])" BLOCK_CHAR "*$" : "^" BLOCK_CHAR "*$";
+    return some ? "^" SEEN LINE_CHAR "*$" : "^(?:" SEEN LINE_CHAR "*)?$";
+}
+
 static void put_type(pg_json *j, const char *type, bool nullable)
 {
     if (!nullable) {
@@ -90,6 +110,8 @@ static void put_string(pg_json *j, pg_context *c, const pg_field *f)
         pg_json_number(j, "x-max-bytes", f->max_bytes);
     if (f->pattern)
         pg_json_string(j, "pattern", pg_printf(c, "^(?:%s)$", f->pattern));
+    else if (f->text != SUT_TEXT_ANY)
+        pg_json_string(j, "pattern", pg_openapi_text_pattern(f));
     else if (f->format == SUT_FMT_NONE && f->trim && min) /* blanks alone would be cut to nothing */
         pg_json_string(j, "pattern", "^[^\\u0000]*[^\\u0000\\t-\\r ][^\\u0000]*$");
     else
@@ -156,6 +178,8 @@ static void put_notes(pg_json *j, pg_context *c, const pg_field *f)
         put_default(j, c, f);
     if (f->secret)
         pg_json_bool(j, "x-secret", true);
+    if (f->text != SUT_TEXT_ANY)
+        pg_json_string(j, "x-text", f->text == SUT_TEXT_LINE ? "line" : "block");
     if (f->personal)
         pg_json_bool(j, "x-personal", true);
     if (f->since)

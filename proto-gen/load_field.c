@@ -29,6 +29,7 @@ static const pg_key s_field_keys[PG_KEY_COUNT] = {
     [PG_KEY_MAX_ITEMS] = {"max_items", NUMBER(max_items)},
     [PG_KEY_PATTERN] = {"pattern", NODE(pattern_node)},
     [PG_KEY_FORMAT] = {"format", NODE(format_node)},
+    [PG_KEY_TEXT] = {"text", NODE(text_node)},
     [PG_KEY_EXAMPLE] = {"example", NODE(example_node)},
     [PG_KEY_FROM] = {"from", NODE(from_node)},
     [PG_KEY_SINCE] = {"since", LINE(since)},

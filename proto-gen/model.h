@@ -51,6 +51,7 @@ enum {
     PG_KEY_MAX_ITEMS,
     PG_KEY_PATTERN,
     PG_KEY_FORMAT,
+    PG_KEY_TEXT,
     PG_KEY_EXAMPLE,
     PG_KEY_FROM,
     PG_KEY_SINCE,
@@ -72,7 +73,7 @@ struct pg_field {
     const pg_node *decl; /* the mapping that declares it; NULL for `of: NAME` */
     uint32_t said;       /* PG_SAID bits, those of the named type included once checked */
     pg_node *type_node, *of_node, *min_node, *max_node, *default_node, *example_node, *from_node, *pattern_node,
-        *format_node;
+        *format_node, *text_node;
     bool required, nullable, secret, personal, trim, lower, is_volatile;
     uint32_t min_bytes, max_bytes, min_chars, max_chars, min_items, max_items;
     const char *pattern, *since;
@@ -80,6 +81,7 @@ struct pg_field {
     bool resolved; /* the type was found; what follows can be relied on */
     sut_type type;
     sut_format format;
+    sut_text_kind text;
     const pg_enum *enumeration;
     const pg_record *record;
     pg_field *element;
@@ -98,6 +100,7 @@ struct pg_record {
     const pg_method *method; /* whose inline `in` or `out` it is; NULL if declared by name */
     const pg_event *event;   /* whose body it is; NULL if declared by name */
     bool example_cycle;      /* (checked) */
+    bool is_input;           /* (checked) callers send it, or it is inside of what they send */
 };
 
 typedef struct pg_domain_error {

@@ -11,7 +11,9 @@ void pg_openapi_field(pg_json *j, const char *key, pg_context *c, const pg_field
 void pg_openapi_record(pg_json *j, const char *key, pg_context *c, const pg_record *r, bool input, const pg_method *m);
 const char *pg_openapi_name(pg_context *c, const pg_record *r); /* of its component */
 
-const char *pg_openapi_pattern(sut_format f); /* ECMA-262 */
+const char *pg_openapi_pattern(sut_format f);
+/* The same of a field with `text:`, as far as one character can be judged without its neighbours. */
+const char *pg_openapi_text_pattern(const pg_field *f); /* ECMA-262 */
 
 /* emit_openapi_errors.c: responses by status; those of the platform alone are shared components. */
 void pg_openapi_responses(pg_json *j, pg_context *c, const pg_method *m);

@@ -1,4 +1,5 @@
 /* msgpack → struct: reads a scanned body field by field, with defaults, trimming and every check. */
+#include "prose.h"
 #include "runtime.h"
 
 #include <errno.h>
@@ -60,8 +61,35 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Copies a string with a NUL behind it, trimmed and lowered as declared. */
-static sut_status copy_string(decoder *d, const sut_field *f, sut_str s, sut_str *out)
+/* Results of reading one scalar: 0, negative, or one of these, for which nothing was stored. */
+enum { WRONG_TYPE = 1, REFUSED = 2 };
+
+/* Judges a text and brings it to its normal form. One that is too long whatever its form (four characters at most
+ * compose to one) is left to the check of its length, so that work and memory are bounded by the limit. */
+static sut_status normalise_text(decoder *d, const sut_field *f, const sut_path *path, sut_str *s)
+{
+    enum { COMPOSED_MAX = 4, UTF8_BYTES_MAX = 4 };
+    char words[SUT_PROSE_WORDS_SIZE];
+    size_t most =
+        f->max_chars ? (size_t)f->max_chars * COMPOSED_MAX * UTF8_BYTES_MAX : (size_t)f->max_bytes * COMPOSED_MAX;
+    if (most && s->len > most)
+        return 0;
+    const char *raw = s->ptr, *fault = sut_prose_fault(f->text, *s, words);
+    if (!fault) {
+        sut_status status = sut_prose_normal(*s, d->arena, s);
+        if (status)
+            return status;
+        /* one mark may become two: what is taken must be taken again when it is passed on */
+        fault = s->ptr != raw ? sut_prose_fault(f->text, *s, words) : NULL;
+    }
+    if (!fault)
+        return 0;
+    sut_path_error(d->errs, path, "format", "%s", fault);
+    return REFUSED;
+}
+
+/* Copies a string with a NUL behind it, trimmed, normalised and lowered as declared. */
+static sut_status copy_string(decoder *d, const sut_field *f, sut_str s, const sut_path *path, sut_str *out)
 {
     if (f->flags & SUT_F_TRIM) {
         while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
@@ -71,6 +99,9 @@ static sut_status copy_string(decoder *d, const sut_field *f, sut_str s, sut_str
             s.len--;
         }
     }
+    sut_status status = f->text && s.len ? normalise_text(d, f, path, &s) : 0;
+    if (status)
+        return status;
     char *copy = sut_arena_alloc(d->arena, s.len + 1);
     if (!copy)
         return -ENOMEM;
@@ -81,9 +112,6 @@ static sut_status copy_string(decoder *d, const sut_field *f, sut_str s, sut_str
     *out = (sut_str){copy, s.len};
     return 0;
 }
-
-/* Results of reading one scalar: 0, negative, or one of these, for which nothing was stored. */
-enum { WRONG_TYPE = 1, REFUSED = 2 };
 
 static sut_status decode_int(decoder *d, const sut_field *f, const sut_mp_item *item, const sut_path *path, void *to)
 {
@@ -161,7 +189,7 @@ static sut_status decode_scalar(decoder *d, const sut_field *f, const sut_mp_ite
     case SUT_T_I64:
     case SUT_T_TIMESTAMP: return decode_int(d, f, item, path, to);
     case SUT_T_F64: return decode_f64(item, to);
-    case SUT_T_STRING: return item->type == SUT_MP_STR ? copy_string(d, f, item->v.s, to) : WRONG_TYPE;
+    case SUT_T_STRING: return item->type == SUT_MP_STR ? copy_string(d, f, item->v.s, path, to) : WRONG_TYPE;
     case SUT_T_BYTES:
         if (item->type != SUT_MP_BIN)
             return WRONG_TYPE;

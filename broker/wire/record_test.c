@@ -312,6 +312,51 @@ Test(record, strings_are_trimmed_and_lowered_first)
     decode_bad("/items/0/name", "length", "must be at least 1 character; has 0");
 }
 
+/* A record of one text, judged through the decoder. */
+static sut_status decode_text(const sut_field *f, sut_str text, sut_str *out)
+{
+    const sut_record desc = {"text", f, 1, sizeof(sut_str), "A text."};
+    begin(1);
+    key("text");
+    must(sut_mp_add_str(&s_buf, text));
+    return sut_record_decode(&desc, body(), SUT_UNKNOWN_IGNORE, s_arena, out, &s_errs);
+}
+
+Test(record, texts_are_trimmed_then_normal_then_measured)
+{
+    static const sut_field line = {.name = "text",
+                                   .name_len = 4,
+                                   .type = SUT_T_STRING,
+                                   .text = SUT_TEXT_LINE,
+                                   .flags = SUT_F_REQUIRED | SUT_F_TRIM,
+                                   .has_offset = UINT16_MAX,
+                                   .min_chars = 1,
+                                   .max_chars = 4};
+    sut_str out;
+    cr_assert_eq(decode_text(&line, SUT_STR("\n e\u0301e\u0301e\u0301e\u0301 "), &out), 0);
+    cr_expect(sut_str_is(out, "\u00e9\u00e9\u00e9\u00e9"), "four characters, of eight");
+    cr_expect_eq(out.ptr[out.len], '\0');
+    cr_expect_eq(decode_text(&line, SUT_STR("\u0391\u0313\u0300\u0345\u0391\u0313\u0300\u0345"), &out), 0);
+    cr_expect(sut_str_is(out, "\u1f8a\u1f8a"), "%.*s", SUT_STR_FMT(out));
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        {"e\u0301e\u0301e\u0301e\u0301e\u0301", "must be at most 4 characters; has 5"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u200b",
+         "must be at most 4 characters; has 65"},
+        {"  ", "must be at least 1 character; has 0"},
+        {"a\u200b", "must not have the invisible character U+200B"},
+        {"a\u0344\u0344\u0344\u0344\u0344\u0344",
+         "must not have more than 10 marks on one character; U+0301 is one too many"},
+    };
+    for (size_t i = 0; i < SUT_ARRAY_LEN(bad); i++) {
+        cr_assert_eq(decode_text(&line, sut_str_from(bad[i].text), &out), SUT_RECORD_INVALID, "case %zu", i);
+        cr_assert_eq(s_errs.count, 1);
+        cr_expect(sut_str_is(s_errs.items[0].message, bad[i].says), "case %zu: %.*s", i,
+                  SUT_STR_FMT(s_errs.items[0].message));
+    }
+}
+
 #define ITEM(name_text)                                                                                                \
     do {                                                                                                               \
         key("item");                                                                                                   \

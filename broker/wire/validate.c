@@ -1,4 +1,5 @@
 /* Checks values of C structs against their declarations, and says of each wrong one what would be right. */
+#include "prose.h"
 #include "runtime.h"
 
 #include "base/clock.h"
@@ -152,6 +153,11 @@ static sut_status check_string(const sut_field *f, sut_str s, const sut_path *pa
         !check_length(f, s.len, f->min_bytes, f->max_bytes, "byte", path, e))
         return 0;
     const char *fault = sut_format_fault(f->format, s);
+    char words[SUT_PROSE_WORDS_SIZE];
+    if (fault && f->format == SUT_FMT_USERNAME) {
+        const char *character = sut_username_character(s, words);
+        fault = character ? character : fault;
+    }
     if (fault) {
         sut_path_error(e, path, "format", "%s", fault);
         return 0;

@@ -3,7 +3,7 @@
 
 PACKAGES_BUILD=(gcc clang cmake ninja-build pkg-config libzmq3-dev libczmq-dev libmsgpack-dev libjansson-dev
     libpcre2-dev libyaml-dev libhiredis-dev libpq-dev libcivetweb-dev libjwt-dev libssl-dev libcrypt-dev
-    libcriterion-dev liblmdb-dev libcurl4-openssl-dev libzxcvbn-dev)
+    libcriterion-dev liblmdb-dev libcurl4-openssl-dev libzxcvbn-dev libutf8proc-dev)
 PACKAGES_RUN=(postgresql-15 redis-tools runit curl jq procps util-linux)
 PACKAGES_TEST=(git faketime python3 python3-venv python3-zmq python3-msgpack python3-yaml python3-jsonschema python3-aiosmtpd
     netcat-openbsd)

@@ -97,6 +97,7 @@ class Contract(stack.StackTest):
     def invalid(self, pointer, verb, path, body=None, **more):
         reply = self.refused(422, "validation_failed", verb, path, body, **more)
         self.assertIn(pointer, [e["pointer"] for e in reply.json["errors"]], reply)
+        return reply
 
     def account(self, name):
         reply = self.ask("POST", "/api/auth/register",
@@ -455,6 +456,43 @@ class Operations(Contract):
             self.assertEqual((reply.status, reply.json.get(field)), (200, good), (field, reply))
         self.invalid("/privacy_settings/location", "PUT", "/api/users/profile",
                      {"privacy_settings": {"location": "aliens"}}, token=who)
+
+    def test_texts_are_normal_and_hide_nothing(self):
+        who = self.account("texts")["access_token"]
+        update = lambda body: self.ask("PUT", "/api/users/profile", body, token=who)
+        taken = [("display_name", "Zoe\u0308", "Zo\u00eb"), ("location", " Co\u0301rdoba ", "C\u00f3rdoba"),
+                 ("display_name", "e\u0301" * 100, "\u00e9" * 100), ("bio", "a\r\n\tb", "a\n\tb"),
+                 ("display_name", "\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"),
+                 ("bio", "\U0001F469\U0001F3FD\u200d\U0001F680", "\U0001F469\U0001F3FD\u200d\U0001F680"),
+                 ("location", "\u2068Ada\u2069", "\u2068Ada\u2069")]
+        for field, sent, stored in taken:
+            reply = update({field: sent})
+            self.assertEqual((reply.status, reply.json.get(field)), (200, stored), (field, reply))
+            self.assertEqual(update({}).json[field], stored, field)
+        refused = [("display_name", "Ada\u200b", "U+200B"), ("display_name", "Ada\n", None), ("display_name", "A\nda", "U+000A"),
+                   ("display_name", "\u202eada", "U+202E"), ("display_name", "\u3000", "can be seen"),
+                   ("bio", "a\u0007", "U+0007"), ("bio", "\u2067a", "U+2067"), ("bio", "a\u200d", "U+200D"),
+                   ("bio", "a\u200f", "U+200F"), ("bio", "a" + "\u0301" * 11, "10 marks"), ("location", "a\tb", "U+0009"),
+                   ("location", "\ufeffLondon", "U+FEFF"), ("display_name", "e\u0301" * 101, "at most 100 characters")]
+        for field, text, says in refused:
+            if says is None:  # trimmed before it is judged
+                self.assertEqual(update({field: text}).json[field], text.strip())
+                continue
+            reply = self.invalid(f"/{field}", "PUT", "/api/users/profile", {field: text}, token=who)
+            self.assertIn(says, str(reply.json["errors"]), (field, text))
+
+    def test_usernames_are_told_what_is_wrong(self):
+        wrong = [("\u0430dalove", "must not mix scripts: U+0430"), ("ada\u200blove", "the invisible character U+200B"),
+                 ("ada\u202elove", "the invisible character U+202E"), ("zoe\u0308love", "has the mark U+0308"),
+                 ("\uff41dalove", "U+FF41, another form of"), ("ada love", "must not have blanks"), ("ada..love", "follow each other")]
+        for n, (name, says) in enumerate(wrong):
+            body = {"email": f"names{n}@example.org", "password": PASSWORD, "username": name}
+            reply = self.invalid("/username", "POST", "/api/auth/register", body)
+            self.assertIn(says, str(reply.json["errors"]), name)
+        body = {"email": "fold1@example.org", "password": PASSWORD, "username": "Fold.Case"}
+        self.assertEqual(self.ask("POST", "/api/auth/register", body).status, 201)
+        self.refused(409, "username_taken", "POST", "/api/auth/register",
+                     {**body, "email": "fold2@example.org", "username": "fOLD.cASE"})
 
     def test_idempotency_keys(self):
         for bad in ("a b", "x" * 256):

@@ -70,6 +70,13 @@ typedef enum sut_format {
     SUT_FMT_PAST_DATE /* a date not after today, not before 1900 */
 } sut_format;
 
+/* What people write, by `text:` of the schema: judged and brought to NFC where it is decoded (prose.h). */
+typedef enum sut_text_kind {
+    SUT_TEXT_ANY,  /* whatever UTF-8 */
+    SUT_TEXT_LINE, /* one line: no control characters */
+    SUT_TEXT_BLOCK /* newlines and tabs too */
+} sut_text_kind;
+
 typedef struct sut_enum_value {
     const char *name;
     int32_t value;
@@ -89,6 +96,7 @@ struct sut_field {
     uint16_t name_len;
     uint8_t type;   /* sut_type */
     uint8_t format; /* sut_format */
+    uint8_t text;   /* sut_text_kind, of a string; looked at by decoding only */
     uint16_t flags;
     uint16_t offset;     /* of the value in the C struct; 0 for an element */
     uint16_t has_offset; /* of has_NAME; UINT16_MAX if the field has none */
@@ -134,8 +142,9 @@ void sut_field_errors_add(sut_field_errors *e, sut_str pointer, const char *code
  */
 typedef enum { SUT_UNKNOWN_IGNORE, SUT_UNKNOWN_REFUSE } sut_unknown_policy;
 
-/* msgpack → struct, with defaults, trimming and full validation. `out` points to desc->size bytes, which are zeroed
- * first. Returns 0; SUT_RECORD_INVALID with errors in `errs`; or negative (-ENOMEM). Runs sut_body_scan itself. */
+/* msgpack → struct, with defaults, trimming, texts in NFC and full validation. `out` points to desc->size bytes, which
+ * are zeroed first. Returns 0; SUT_RECORD_INVALID with errors in `errs`; or negative (-ENOMEM). Runs sut_body_scan
+ * itself. */
 enum { SUT_RECORD_INVALID = 1 };
 SUT_MUST_CHECK sut_status sut_record_decode(const sut_record *desc, sut_str body, sut_unknown_policy policy,
                                             sut_arena *a, void *out, sut_field_errors *errs);
