@@ -11,7 +11,7 @@ import urllib.request
 import schemathesis
 
 BASE = os.environ["SUT_BASE"]
-ME, OTHER = json.loads(os.environ["SUT_ME"]), json.loads(os.environ["SUT_OTHER"])
+ME, OTHER, ADMIN = (json.loads(os.environ[name]) for name in ("SUT_ME", "SUT_OTHER", "SUT_ADMIN"))
 PEOPLE = json.loads(os.environ["SUT_PEOPLE"])
 ENDS_SESSIONS = {"auth.logout", "auth.sessions_end", "auth.session_end", "auth.change_password", "auth.deactivate"}
 
@@ -30,9 +30,10 @@ class Bearer:
         operation = case.operation.definition.raw.get("operationId")
         if operation in ENDS_SESSIONS:
             return log_in(OTHER)
+        who = ADMIN if case.operation.definition.raw.get("x-level") == "ADMIN" else ME
         with lock:
             if operation not in tokens:
-                tokens[operation] = log_in(ME)
+                tokens[operation] = log_in(who)
             return tokens[operation]
 
     def set(self, case, data, context):
@@ -43,6 +44,8 @@ class Bearer:
 def map_path_parameters(context, path_parameters):
     """Of the valid ids, every other one becomes that of somebody who is there."""
     id = path_parameters and path_parameters.get("id")
-    if isinstance(id, int) and not isinstance(id, bool) and id > 0 and id % 2 == 0:
+    if isinstance(id, int) and context.operation.definition.raw.get("operationId") == "user.friendship":
+        path_parameters["id"] = int(os.environ["SUT_FRIEND"])
+    elif isinstance(id, int) and not isinstance(id, bool) and id > 0 and id % 2 == 0:
         path_parameters["id"] = PEOPLE[id // 2 % len(PEOPLE)]
     return path_parameters
