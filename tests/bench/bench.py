@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import people
 import stack
 import volume
 
@@ -378,7 +379,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--only", nargs="*", default=[], help="idle bus capture events volume tap health profile register memory")
+    parser.add_argument("--only", nargs="*", default=[], help="idle bus capture events volume tap health profile register login follow search suggestions memory")
     opt = parser.parse_args()
     parts = {
         "idle": lambda: bench_idle,
@@ -390,6 +391,8 @@ def main():
         "health": lambda: bench_health,
         "profile": lambda: bench_profile,
         "register": lambda: bench_register,
+        **{name: lambda name=name: lambda s, quick: getattr(people, name)(s, row, sys.modules[__name__], quick)
+           for name in ("login", "follow", "search", "suggestions")},
         "memory": lambda: lambda s, quick: bench_broker_memory(s, quick, opt.long),
     }
     wrong = [name for name in opt.only if name not in parts]

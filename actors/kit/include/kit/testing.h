@@ -16,7 +16,7 @@
 #include "kit/call.h"
 #include "kit/event.h"
 
-/* Loads settings from the environment, starts stores, migrates, runs on_start, then `body` in a fiber (deadline 60 s),
+/* Loads settings from the environment, starts stores, migrates, runs on_start, then `body` in a fiber (deadline 300 s),
  * then stops everything. Returns body's status, or -EINVAL if the actor could not start. */
 SUT_MUST_CHECK sut_status sut_test_actor(const sut_actor_options *opt, sut_request_fn body, void *arg);
 
