@@ -7,6 +7,7 @@ static const sut_pg_stmt s_friendship = {
     "user_friendship",
     "SELECT k.created_at, (SELECT count(*) FROM (SELECT FROM connections m JOIN connections n "
     "ON n.user_id = $2 AND n.kind = 'friend' AND n.other_id = m.other_id "
+    "JOIN user_profiles p ON p.user_id = m.other_id AND " USER_PRESENT_SQL " "
     "WHERE m.user_id = $1 AND m.kind = 'friend' LIMIT 1000) shared) FROM connections k "
     "WHERE k.user_id = $1 AND k.other_id = $2 AND k.kind = 'friend' AND (k.expires_at IS NULL OR k.expires_at > now())",
     2};

@@ -23,6 +23,9 @@ static void befriend(void *f, int64_t a, int64_t b)
 static sut_status told(sut_request *rq, void *arg)
 {
     user_friendship_out out;
+    cr_assert_eq(fix_create(rq, OWNER, "owner", NULL), 0);
+    cr_assert_eq(fix_create(rq, VIEWER, "viewer", NULL), 0);
+    cr_assert_eq(fix_create(rq, OTHER, "other", NULL), 0);
     cr_assert_eq(friendship(rq, 0, OWNER, &out), SUT_ERR_UNAUTHENTICATED);
     cr_assert_eq(friendship(rq, VIEWER, OWNER, &out), SUT_ERR_FORBIDDEN);
     cr_assert_eq(friendship(rq, VIEWER, 999968, &out), SUT_ERR_FORBIDDEN, "nobody reads like a stranger");
@@ -39,6 +42,9 @@ static sut_status told(sut_request *rq, void *arg)
     cr_assert_eq(out.mutual_friend_count, 1);
     cr_assert_eq(friendship(rq, OWNER, VIEWER, &out), 0, "for both");
     cr_assert_eq(out.mutual_friend_count, 1);
+    (void)sut_test_postgres_sql(arg, "UPDATE user_profiles SET hidden = true WHERE user_id = 96");
+    cr_assert_eq(friendship(rq, OWNER, VIEWER, &out), 0);
+    cr_assert_eq(out.mutual_friend_count, 0, "whoever is suspended is not counted");
     fix_disconnect(arg);
     cr_assert_eq(friendship(rq, VIEWER, OWNER, &out), SUT_ERR_FORBIDDEN, "it has ended");
     return 0;
