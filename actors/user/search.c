@@ -1,14 +1,14 @@
 /* Search of people, in steps that each have a limit: those whom the viewer knows and prefixes of names; words of names
  * and bio; names that are alike. At most 200 candidates are then put in order, and pages are cut from that. */
-#include "search.h"
-
 #include "cursor.h"
+#include "graph.h"
 #include "user_service.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define FEW 5 /* fewer hits than that: names that are alike are looked for */
+#define USER_SEARCH_MAX 200 /* candidates of one search */
+#define FEW             5   /* fewer hits than that: names that are alike are looked for */
 /* For all that comes after prefixes. */
 static const sut_pg_stmt s_budget = {"user_search_budget", "SET LOCAL statement_timeout = 110", 0};
 
@@ -122,8 +122,18 @@ static sut_status by_words(sut_request *rq, sut_pg_tx *tx, void *arg)
 
 /* ---- their order ---- */
 
+/* 0 to 15: friends, whom the viewer follows, friends of friends by how many are shared, strangers. */
+static int nearness(unsigned ties, const user_closeness *close)
+{
+    if (ties & USER_TIE_FRIEND)
+        return 15;
+    if (ties & USER_TIE_FOLLOWS)
+        return 14;
+    return close && close->mutual_count > 0 ? (close->mutual_count < 13 ? close->mutual_count : 13) : 0;
+}
+
 /* From the highest bit: how it was found, how close, how alike, how many follow. */
-static int64_t score(const search *s, const candidate *c, user_nearness near)
+static int64_t score(const search *s, const candidate *c, const user_closeness *close)
 {
     const int64_t many = (INT64_C(1) << 44) - 1;
     int64_t followers = sut_pg_get_i64(s->cards, c->row, FOLLOWERS);
@@ -133,7 +143,8 @@ static int64_t score(const search *s, const candidate *c, user_nearness near)
                    : c->match == USER_SEARCH_MATCH_BIO          ? 2
                                                                 : 1;
     followers = followers < 0 ? 0 : followers > many ? many : followers;
-    return tier << 52 | (int64_t)near << 48 | (int64_t)(c->alike * 15) << 44 | followers;
+    return tier << 52 | (int64_t)nearness((unsigned)sut_pg_get_i32(s->cards, c->row, TIES), close) << 48 |
+           (int64_t)(c->alike * 15) << 44 | followers;
 }
 
 static int earlier(const void *a, const void *b)
@@ -144,21 +155,27 @@ static int earlier(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+static int by_id(const void *id, const void *close)
+{
+    const int64_t x = *(const int64_t *)id, y = ((const user_closeness *)close)->user_id;
+    return (x > y) - (x < y);
+}
+
 /* Leaves those whom the viewer may see, in order. */
 static sut_status rank(sut_request *rq, search *s)
 {
     int64_t ids[USER_SEARCH_MAX];
-    user_nearness near[USER_SEARCH_MAX];
+    user_closeness *close = NULL; /* in order of ids */
     for (size_t i = 0; i < s->count; i++)
         ids[i] = s->all[i].id;
     sut_status st = sut_pg_read(
         rq, &s_cards, SUT_PG_PARAMS(sut_pg_i64_array(ids, s->count), sut_pg_i64(s->viewer), sut_pg_text(s->q)),
         &s->cards);
-    if (!st)
-        st = user_closeness(rq, s->viewer, ids, s->count, near);
+    if (!st && s->viewer && s->count)
+        st = user_graph_closeness(rq, s->viewer, ids, s->count, &close);
     if (st)
         return st;
-    size_t kept = 0;
+    size_t kept = 0, all = s->count;
     for (int row = 0; row < sut_pg_rows(s->cards); row++)
         for (size_t i = 0; i < s->count; i++)
             if (ids[i] == sut_pg_get_i64(s->cards, row, ID))
@@ -167,7 +184,7 @@ static sut_status rank(sut_request *rq, search *s)
         candidate c = s->all[i];
         if (c.row < 0)
             continue;
-        c.score = score(s, &c, near[i]);
+        c.score = score(s, &c, close ? bsearch(&c.id, close, all, sizeof *close, by_id) : NULL);
         s->all[kept++] = c;
     }
     s->count = kept;

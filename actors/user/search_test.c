@@ -148,6 +148,7 @@ static sut_status order(sut_request *rq, void *arg)
     fix_connect(arg, 32 * 10, VIEWER, "friend", "NULL");
     fix_connect(arg, VIEWER, 32 * 9, "follow", "NULL");
     fix_connect(arg, 32 * 10, 32 * 8, "friend", "NULL");
+    fix_connect(arg, 32 * 8, 32 * 10, "friend", "NULL");
     sut_test_postgres_sql(arg, "INSERT INTO connection_counts (user_id, followers) VALUES (224, 3) RETURNING 1");
     const int64_t expected[] = {320, 288, 256, 224, 64, 96, 128, 160, 192};
     sut_str cursor = SUT_STR_NONE;
