@@ -164,7 +164,7 @@ static int by_id(const void *id, const void *close)
 /* Leaves those whom the viewer may see, in order. */
 static sut_status rank(sut_request *rq, search *s)
 {
-    int64_t ids[USER_SEARCH_MAX];
+    int64_t ids[USER_SEARCH_MAX] = {0};
     user_closeness *close = NULL; /* in order of ids */
     for (size_t i = 0; i < s->count; i++)
         ids[i] = s->all[i].id;

@@ -148,7 +148,7 @@ static sut_status add_popular(gathering *g)
 
 sut_status user_suggestions(sut_request *rq, const user_suggestions_in *in, user_suggestions_out *out)
 {
-    int64_t *avoid;
+    int64_t *avoid = NULL;
     gathering g = {.rq = rq, .me = sut_request_user_id(rq), .limit = in->limit};
     // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant
     g.items = sut_arena_array(sut_request_arena(rq), (size_t)in->limit, sizeof *g.items);
