@@ -197,7 +197,7 @@ static sut_status rank(sut_request *rq, search *s)
 static sut_status fill(sut_request *rq, const search *s, const candidate *c, user_found *out)
 {
     const sut_pg_result *r = s->cards;
-    *out = (user_found){.user_id = c->id, .username = sut_pg_get_text(r, c->row, NAME), .match = c->match};
+    *out = (user_found){.user_id = c->id, .username = sut_pg_get_text(r, c->row, NAME), .match = (int32_t)c->match};
     out->display_name = sut_pg_get_text(r, c->row, DISPLAY);
     out->has_display_name = out->display_name.ptr ? SUT_PRESENT : SUT_NULL;
     out->avatar_url = sut_pg_get_text(r, c->row, AVATAR);

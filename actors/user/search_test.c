@@ -34,7 +34,7 @@ static void expect(sut_request *rq, int64_t viewer, const char *q, int64_t user_
     cr_assert(out.complete, "%s", q);
     cr_assert_gt(out.items.count, 0, "'%s' finds nobody", q);
     cr_assert_eq(hit(&out, 0)->user_id, user_id, "'%s' finds %lld", q, (long long)hit(&out, 0)->user_id);
-    cr_assert_eq(hit(&out, 0)->match, match, "'%s' by %d", q, (int)hit(&out, 0)->match);
+    cr_assert_eq(hit(&out, 0)->match, (int32_t)match, "'%s' by %d", q, (int)hit(&out, 0)->match);
 }
 
 static size_t count(sut_request *rq, int64_t viewer, const char *q)
@@ -118,7 +118,8 @@ static sut_status mischief(sut_request *rq, void *arg)
     user_search_out out;
     cr_assert_eq(find(rq, 0, "ada' | 'pepe", 20, SUT_STR_NONE, &out), 0);
     for (size_t i = 0; i < out.items.count; i++)
-        cr_assert_eq(hit(&out, i)->match, USER_SEARCH_MATCH_SIMILAR, "words are all sought, never one or the other");
+        cr_assert_eq(hit(&out, i)->match, (int32_t)USER_SEARCH_MATCH_SIMILAR,
+                     "words are all sought, never one or the other");
     const char *refused[] = {"", "   ", "\t\n"};
     for (size_t i = 0; i < SUT_ARRAY_LEN(refused); i++)
         cr_assert_eq(find(rq, 0, refused[i], 20, SUT_STR_NONE, &out), SUT_ERR_INVALID);
