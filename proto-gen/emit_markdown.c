@@ -94,7 +94,9 @@ static void put_rules(sut_buf *b, const pg_field *f)
 
 static void put_fields(sut_buf *b, const pg_record *r, const pg_method *m)
 {
-    static const char *const places[] = {"body", "path", "query", "header", "bus only"};
+    static const char *const places[] = {
+        [SUT_FROM_BODY] = "body",     [SUT_FROM_PATH] = "path",       [SUT_FROM_QUERY] = "query",
+        [SUT_FROM_HEADER] = "header", [SUT_FROM_CLIENT] = "the edge", [SUT_FROM_NOWHERE] = "bus only"};
     bool from = m && m->verb;
     pg_put(b, "| field |%s type | | what it is |\n|---|%s---|---|---|\n", from ? " from |" : "", from ? "---|" : "");
     for (size_t i = 0; i < r->count; i++) {
